@@ -1,0 +1,1 @@
+"""Other tools as sources of findings."""

@@ -1,0 +1,99 @@
+"""A name is used that is bound nowhere."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fixbot.detectors.facts import definitions, imports
+from fixbot.detectors.finding import CODEMOD, MODEL, Related, Severity, Span
+from fixbot.detectors.knowledge import exported_by
+from fixbot.detectors.project import Project, is_test
+from fixbot.detectors.registry import Report, Ruff, report, rule
+from fixbot.detectors.source import SourceFile
+
+
+def uses(source: SourceFile) -> list[dict[str, Any]]:
+    """The undefined names that ruff sees: name, span, scope, and whether each use is ``name.attribute``."""
+    found: list[dict[str, Any]] = []
+    for diagnostic in source.diagnostics:
+        if diagnostic.code != "F821":
+            continue
+        place = diagnostic.span
+        node = source.node_at(place.line, place.column, ast.Name)
+        parent = node and source.parent(node)
+        found.append(
+            {
+                "name": source.segment(place),
+                "span": [place.line, place.column, place.end_line, place.end_column],
+                "scope": source.scope(node) if node else "",
+                "dotted": isinstance(parent, ast.Attribute),
+            }
+        )
+    return found
+
+
+@rule(Ruff(("F821",)), severity=Severity.CRITICAL, fix=CODEMOD, collects=(uses, definitions, imports))
+def check(project: Project) -> Iterator[Report]:
+    """One finding a use; the import that would bind the name is looked for in the standard library, the file's imports, the project."""
+    homes = _homes(project)
+    for path, entries in project.collected(uses).items():
+        for entry in entries:
+            name: str = entry["name"]
+            origin = _origin(project, path, entry, homes)
+            related = [Related(origin["path"], 1, f"defines `{name}`")] if origin and "path" in origin else []
+            yield report(
+                Span(*entry["span"]),
+                f"`{name}` is not defined: the line raises NameError when it runs" + (f"; `{_statement(origin)}` is missing" if origin else ""),
+                key=name,
+                path=path,
+                scope=entry["scope"],
+                related=related,
+                fix=CODEMOD if origin else MODEL,
+                **({"module": origin["module"], "name": origin["name"]} if origin else {}),
+            )
+
+
+def _statement(origin: Mapping[str, Any]) -> str:
+    return f"from {origin['module']} import {origin['name']}" if origin["name"] else f"import {origin['module']}"
+
+
+def _origin(project: Project, path: str, entry: Mapping[str, Any], homes: Mapping[str, list[str]]) -> dict[str, Any] | None:
+    """What to import: ``{"module", "name"}``, and ``path`` where it is of this project; None when nothing or more than one thing fits."""
+    name: str = entry["name"]
+    if entry["dotted"] and name in sys.stdlib_module_names and not project.holds(name, path):
+        return {"module": name, "name": None}
+    imported = [one["module"] for one in project.collected(imports).get(path, ()) if one["names"] is not None and not one["level"]]
+    candidates = {module for module in imported if name in exported_by(module)} | _imported_elsewhere(project, name, imported)
+    if len(candidates) == 1:
+        return {"module": candidates.pop(), "name": name}
+    if candidates or len(homes.get(name, ())) != 1:
+        return None
+    home = homes[name][0]
+    module = project.module_name(home)
+    if home == path or not module or project.resolve(module, path) != home:
+        return None
+    return {"module": module, "name": name, "path": home}
+
+
+def _imported_elsewhere(project: Project, name: str, modules: list[str]) -> set[str]:
+    """Those of the modules from which another file of the project imports the name."""
+    return {
+        one["module"]
+        for entries in project.collected(imports).values()
+        for one in entries
+        if one["module"] in modules and not one["level"] and any(pair == [name, name] for pair in one["names"] or ())
+    }
+
+
+def _homes(project: Project) -> dict[str, list[str]]:
+    """Name -> the files that define it at their top level by themselves, tests left out."""
+    homes: defaultdict[str, list[str]] = defaultdict(list)
+    for path, entry in project.collected(definitions).items():
+        if not is_test(path):
+            for name in entry["own"]:
+                homes[name].append(path)
+    return homes

@@ -1,0 +1,222 @@
+"""One Python file: bytes, text, tree, and the questions that rules ask about them, each answered once and only when asked."""
+
+from __future__ import annotations
+
+import ast
+import codecs
+import io
+import re
+import tokenize
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TypeVar
+
+from fixbot.detectors.engines.ruff import Diagnostic
+from fixbot.detectors.finding import Span
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_NODE = TypeVar("_NODE", bound=ast.AST)
+Located = ast.expr | ast.stmt | ast.ExceptHandler | ast.arg | ast.keyword | ast.alias | ast.pattern
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
+
+
+class SkippedFile(Exception):
+    """A file that cannot be analysed; the text says why, in the words that reports show."""
+
+
+class SourceFile:
+    """A file of the project. ``path`` is relative to the project's root with ``/``.
+
+    ``diagnostics`` are ruff's, of the codes that rules asked for. Everything but these three is computed on first use. ``text`` and ``tree`` raise SkippedFile when the file cannot be
+    decoded or parsed.
+    """
+
+    def __init__(self, path: str, data: bytes, diagnostics: Sequence[Diagnostic] = ()) -> None:
+        self.path = path
+        self.data = data
+        self.diagnostics = diagnostics
+
+    @cached_property
+    def encoding(self) -> str:
+        """The codec's name, by byte order mark and coding cookie (PEP 263); ``utf-8-sig`` with a mark."""
+        try:
+            return tokenize.detect_encoding(io.BytesIO(self.data).readline)[0]
+        except (SyntaxError, LookupError) as error:
+            raise SkippedFile(f"unknown or contradictory encoding: {error}") from None
+
+    @cached_property
+    def text(self) -> str:
+        """The decoded file without its byte order mark, line ends as they are."""
+        if b"\0" in self.data:
+            raise SkippedFile("contains NUL bytes")
+        try:
+            return codecs.decode(self.data, self.encoding)
+        except (UnicodeDecodeError, LookupError, ValueError):
+            raise SkippedFile(f"not valid {self.encoding}") from None
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines without their ends, as Python counts them: only CR, LF and CRLF end a line."""
+        return _LINE_END.split(self.text)
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree."""
+        if b"\0" in self.data:
+            raise SkippedFile("contains NUL bytes")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return ast.parse(self.data, self.path)
+        except SyntaxError as error:
+            detail = f"syntax error, line {error.lineno}" if error.lineno else f"syntax error: {error.msg}"
+            raise SkippedFile(detail) from None
+        except (RecursionError, MemoryError):
+            raise SkippedFile("nested too deeply to parse") from None
+        except (ValueError, LookupError) as error:
+            raise SkippedFile(f"cannot be parsed: {error}") from None
+
+    # Places
+
+    def column(self, line: int, offset: int) -> int:
+        """The 1-based column in code points for an ``ast`` offset, which counts UTF-8 bytes."""
+        text = self.lines[line - 1]
+        return (offset if text.isascii() else len(text.encode()[:offset].decode("utf-8", "replace"))) + 1
+
+    def span(self, node: Located) -> Span:
+        """Where a node stands."""
+        end_line = node.end_lineno or node.lineno
+        return Span(
+            node.lineno,
+            self.column(node.lineno, node.col_offset),
+            end_line,
+            self.column(end_line, node.end_col_offset or node.col_offset),
+        )
+
+    def segment(self, span: Span) -> str:
+        """The text of a span, its lines joined by LF."""
+        rows = self.lines[span.line - 1 : span.end_line]
+        if not rows:
+            return ""
+        rows[-1] = rows[-1][: span.end_column - 1]
+        rows[0] = rows[0][span.column - 1 :]
+        return "\n".join(rows)
+
+    # Structure
+
+    @cached_property
+    def _parents(self) -> dict[ast.AST, ast.AST]:
+        parents: dict[ast.AST, ast.AST] = {}
+        pending: list[ast.AST] = [self.tree]
+        while pending:
+            node = pending.pop()
+            for child in ast.iter_child_nodes(node):
+                parents[child] = node
+                pending.append(child)
+        return parents
+
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        """The node that holds this one; None for the module."""
+        return self._parents.get(node)
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The parent, its parent and so on up to the module."""
+        parent = self._parents.get(node)
+        while parent is not None:
+            yield parent
+            parent = self._parents.get(parent)
+
+    def enclosing(self, node: ast.AST, *kinds: type[_NODE]) -> _NODE | None:
+        """The innermost ancestor of one of these kinds."""
+        return next((ancestor for ancestor in self.ancestors(node) if isinstance(ancestor, kinds)), None)
+
+    def function(self, node: ast.AST) -> Function | None:
+        """The function whose body holds the node; None at module level and directly in a class."""
+        for ancestor in self.ancestors(node):
+            if isinstance(ancestor, ast.FunctionDef | ast.AsyncFunctionDef):
+                return ancestor
+            if isinstance(ancestor, ast.ClassDef):
+                return None
+        return None
+
+    def scope(self, node: ast.AST) -> str:
+        """The dotted name of the function or class around a node, ``""`` at module level."""
+        names = [a.name for a in self.ancestors(node) if isinstance(a, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+        return ".".join(reversed(names))
+
+    def node_at(self, line: int, column: int, *kinds: type[_NODE]) -> _NODE | None:
+        """The first node of one of these kinds that starts at a place (1-based, code points)."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, kinds) and getattr(node, "lineno", 0) == line:
+                offset: int = getattr(node, "col_offset", -1)
+                if self.column(line, offset) == column:
+                    return node
+        return None
+
+    # Names
+
+    @cached_property
+    def imports(self) -> Mapping[str, str]:
+        """Local name -> dotted origin for every import in the file, at any depth: ``{"np": "numpy", "get": "requests.get"}``.
+
+        ``import a.b`` binds ``a``. Relative imports keep their dots: ``from .x import y`` gives ``{"y": ".x.y"}``.
+        """
+        names: dict[str, str] = {}
+        for node in self.import_statements:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    top = alias.name.partition(".")[0]
+                    names[alias.asname or top] = alias.name if alias.asname else top
+            else:
+                origin = "." * node.level + (node.module or "")
+                separator = "" if origin.endswith(".") or not origin else "."
+                for alias in node.names:
+                    names[alias.asname or alias.name] = f"{origin}{separator}{alias.name}"
+        return names
+
+    @cached_property
+    def import_statements(self) -> list[ast.Import | ast.ImportFrom]:
+        """Every import statement of the file in source order, at any depth."""
+        found: list[ast.Import | ast.ImportFrom] = []
+        pending: list[ast.stmt] = list(reversed(self.tree.body))
+        while pending:
+            node = pending.pop()
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                found.append(node)
+            else:
+                pending.extend(reversed(list(_substatements(node))))
+        return found
+
+    def qualified(self, node: ast.expr) -> str | None:
+        """The dotted origin of a name or attribute chain, seen through the imports: ``requests.get`` for ``r.get`` after ``import requests as r``.
+
+        None when the chain does not begin with an imported name. A local that shadows an import is not seen.
+        """
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return None
+        origin = self.imports.get(node.id)
+        return None if origin is None else ".".join([origin, *reversed(parts)])
+
+
+def _substatements(node: ast.stmt) -> Iterator[ast.stmt]:
+    for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for child in getattr(node, name, ()):
+            if isinstance(child, ast.stmt):
+                yield child
+            elif isinstance(child, ast.ExceptHandler | ast.match_case):
+                yield from child.body
+
+
+def dotted(node: ast.expr) -> str | None:
+    """``a.b.c`` for a plain name or attribute chain, as written; None for anything else."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else None

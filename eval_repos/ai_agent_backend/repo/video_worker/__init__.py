@@ -1,0 +1,1 @@
+"""Renders the job files of the API."""
