@@ -1,0 +1,1 @@
+"""All input and output: private clone, sandbox, verification, branches, reports, command line."""

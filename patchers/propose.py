@@ -6,7 +6,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,15 @@ class Proposal:
     finding: str
     patch: Patch | None = None
     reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that ``from_json`` reads back."""
+        return {"finding": self.finding, "patch": self.patch.to_json() if self.patch else None, "reason": self.reason}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Proposal:
+        """The inverse of ``to_json``."""
+        return cls(data["finding"], patch_from_json(data["patch"]) if data["patch"] else None, data["reason"])
 
 
 def make_patch(finding: Finding, root: Path) -> Patch:

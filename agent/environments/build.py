@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +100,8 @@ def interpreter(uv: Uv, request: str, progress: Progress) -> tuple[str, list[str
         found = uv_tool.run(uv, "python", "find", "--no-project", "--system", "--no-python-downloads", version)
         if found.ok and found.stdout.strip():
             return found.stdout.strip(), []
+    if uv.env.get("UV_PYTHON_DOWNLOADS", "") in {"manual", "never", "false", "0"}:
+        raise NoEnvironmentError(f"no Python {wanted} is installed, and UV_PYTHON_DOWNLOADS forbids to download one", CURE)
     progress(f"no Python {wanted} is installed; downloading one")
     loaded = uv_tool.run(uv, "python", "install", "--no-bin", wanted)
     found = uv_tool.run(uv, "python", "find", "--no-project", "--system", "--no-python-downloads", wanted)
@@ -126,7 +128,7 @@ def supply_pytest(version: str, cache: Path, avoided: Sequence[Path], progress: 
 
 
 @contextmanager
-def _workplace(parent: Path) -> Iterator[Path]:
+def _workplace(parent: Path) -> Generator[Path]:
     """A new folder in ``parent``, removed at the end unless it was published; left-overs of killed runs are removed first."""
     parent.mkdir(parents=True, exist_ok=True)
     for old in parent.glob(".building-*"):

@@ -110,7 +110,7 @@ def _install_tests(uv: Uv, folder: Path, lines: tuple[str, ...], progress: Progr
 def _with_locks(uv: Uv, declared: Declared, tree: Path, folder: Path) -> tuple[Groups, Groups, tuple[str, ...], list[str]]:
     """Core, tests and constraints with the content of every uv.lock added."""
     core, tests, constraints, notes = dict(declared.core), dict(declared.tests), list(declared.constraints), list[str]()
-    own = {canonicalize_name(project.name) for project in declared.projects if project.name}
+    own: set[str] = {canonicalize_name(project.name) for project in declared.projects if project.name}
     for place in declared.uv_locks:
         source = join(place, "uv.lock")
         runtime = _exported(uv, tree, place, folder, ["--no-default-groups"], own)

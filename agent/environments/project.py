@@ -39,9 +39,9 @@ class Project:
 
 
 def projects(tree: Path) -> Iterator[Project]:
-    """Every project of the target, the one at its root first."""
+    """Every project of the target, the one at its root first; those in test folders are fixtures and left out."""
     for folder in folders(tree):
-        project = read_project(tree, folder)
+        project = None if {"test", "tests", "testing"} & set(folder.split("/")) else read_project(tree, folder)
         if project is not None:
             yield project
 

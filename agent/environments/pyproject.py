@@ -122,5 +122,5 @@ def dynamic_files(data: Table) -> tuple[list[str], list[str]]:
 def pytest_paths(data: Table) -> tuple[str, ...]:
     """``pythonpath`` of pytest's settings in pyproject.toml."""
     settings = table(data, "tool", "pytest")
-    found = strings(table(settings, "ini_options").get("pythonpath")) or strings(settings.get("pythonpath"))
-    return tuple(part for value in found for part in value.split())
+    value = table(settings, "ini_options").get("pythonpath", settings.get("pythonpath"))
+    return tuple(value.split()) if isinstance(value, str) else strings(value)

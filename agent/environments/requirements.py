@@ -11,10 +11,11 @@ from fixbot.agent.environments import locks, poetry, pyproject, requirement_file
 from fixbot.agent.environments.files import folders, join, read_toml, table
 from fixbot.agent.environments.part import Declaration
 from fixbot.agent.environments.project import Project, projects, python_request
-from packaging.markers import default_environment
+from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName, default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion
 
 TEST_NAMES = frozenset({"test", "tests", "testing", "dev", "develop", "development", "all"})
 MAX_NOTES = 50
@@ -129,7 +130,7 @@ def _admit(declaration: Declaration) -> tuple[str, str]:
     if declaration.kind == "dropped":
         return "", declaration.reason
     if line := normalised(declaration.line):
-        return line, ""
+        return re.sub(r"\[[^\]]*\]", "", line, count=1) if declaration.kind == "constraint" else line, ""
     return "", requirement_files.INDEX_REASON if re.search(r"[/:\\]", declaration.line) else "not a requirement"
 
 
@@ -160,6 +161,13 @@ def _python(request: str) -> str:
         return ""
 
 
+def all_names(found: Declared) -> tuple[str, ...]:
+    """Sorted names of all declared distributions, whatever their markers, and of the target's own projects."""
+    lines = (line for groups in (found.core, found.tests) for group in groups.values() for line in group)
+    own = (canonicalize_name(project.name) for project in found.projects if project.name)
+    return tuple(sorted({*(canonicalize_name(Requirement(line).name) for line in lines), *own}))
+
+
 def names(groups: Groups, python_version: str) -> tuple[str, ...]:
     """Sorted distribution names of requirements whose markers hold for a CPython ``python_version`` (``3.11.7``) on this machine."""
     environment = {
@@ -168,7 +176,14 @@ def names(groups: Groups, python_version: str) -> tuple[str, ...]:
         "python_version": ".".join(python_version.split(".")[:2]),
     }
     found = (Requirement(line) for lines in groups.values() for line in lines)
-    return tuple(sorted({canonicalize_name(item.name) for item in found if item.marker is None or item.marker.evaluate(environment)}))
+    return tuple(sorted({canonicalize_name(item.name) for item in found if item.marker is None or _holds(item.marker, environment)}))
+
+
+def _holds(marker: Marker, environment: Mapping[str, str]) -> bool:
+    try:
+        return marker.evaluate({**environment, "extra": ""})
+    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion, RecursionError):
+        return False
 
 
 def shown(line: str, length: int = 120) -> str:

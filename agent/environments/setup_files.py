@@ -17,7 +17,7 @@ def read_cfg(tree: Path, folder: str) -> Part | None:
     """The project that a setup.cfg declares; None when it only configures tools."""
     data = read_ini(tree, join(folder, "setup.cfg"))
     metadata, options = data.get("metadata", {}), data.get("options", {})
-    if not metadata.get("name") and not options:
+    if not metadata.get("name") and not any(section.split(".")[0] == "options" for section in data):
         return None
     where = data.get("options.packages.find", {}).get("where", "")
     return Part(

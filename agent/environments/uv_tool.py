@@ -22,7 +22,7 @@ CURE = "pass --python PATH, an interpreter that has the target's dependencies an
 _KEPT = frozenset(
     {"HOME", "USER", "LOGNAME", "TMPDIR", "LANG", "LC_ALL", "NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CACHE_HOME", "XDG_DATA_HOME"}
     | {"UV_CACHE_DIR", "UV_OFFLINE", "UV_NO_CACHE", "UV_LINK_MODE", "UV_HTTP_TIMEOUT", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS"}
-    | {"UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_INDEX_STRATEGY"}
+    | {"UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX_STRATEGY"}
     | {"UV_KEYRING_PROVIDER", "UV_INSECURE_HOST", "UV_EXCLUDE_NEWER", "UV_TORCH_BACKEND", "UV_HTTP_RETRIES", "UV_CONCURRENT_DOWNLOADS"}
     | {"UV_PYTHON_INSTALL_DIR", "UV_PYTHON_INSTALL_MIRROR", "UV_PYTHON_DOWNLOADS", "UV_MANAGED_PYTHON", "UV_NO_MANAGED_PYTHON"}
 )
@@ -116,8 +116,8 @@ def run(uv: Uv, *arguments: str, folder: Path | None = None) -> Ran:
 
 
 def _reason(stderr: str) -> str:
-    start = re.search(r"^(error:|\s*×)", stderr, re.MULTILINE)
-    text = re.sub(r"^\s*(error:|cause:|hint:|×|╰─▶|├─▶|│)", " ", stderr[start.start() :] if start else stderr, flags=re.MULTILINE)
+    start = re.search(r"^(error:|\s*\u00d7)", stderr, re.MULTILINE)
+    text = re.sub(r"^\s*(error:|cause:|hint:|\u00d7|╰─▶|├─▶|│)", " ", stderr[start.start() :] if start else stderr, flags=re.MULTILINE)
     text = re.sub(r"://[^/\s@]*@", "://", text)
     text = re.sub(r"\s+", " ", "".join(char if char.isprintable() else " " for char in text)).strip()
     return text if len(text) <= 600 else text[:599] + "…"

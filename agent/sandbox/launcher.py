@@ -21,11 +21,8 @@ from contextlib import suppress
 from typing import TypedDict
 
 EVENTS_FD = 198  # where the command finds the event pipe; high, so that it collides with nobody's redirections
-TICK = 0.1  # seconds between two looks at the limits
-SWEEP_SECONDS = 10
-
+TICK, SWEEP_SECONDS = 0.1, 10  # between two looks at the limits, and for killing all that is left
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 22, 24, 36, 38, 47
-LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
 # LANDLOCK_ACCESS_FS_*: bit 0 EXECUTE, 1 WRITE_FILE, 2 READ_FILE, 3 READ_DIR, 6 MAKE_CHAR, 11 MAKE_BLOCK, 14 TRUNCATE, 15 IOCTL_DEV
 FS_ALL = (1 << 16) - 1
 FS_WRITE = FS_ALL & ~(1 << 6 | 1 << 11 | 1 << 15)
@@ -52,7 +49,9 @@ class Spec(TypedDict):
     scratch: str  # a folder to remove at the end
 
 
-class Answer(TypedDict):  # how it went
+class Answer(TypedDict):
+    """How it went."""
+
     code: int | None  # of the command, negative for a signal; None when it had to be killed
     limit: str | None
     cpu: float  # seconds, of the command and all that it started
@@ -84,7 +83,7 @@ def drop_capabilities() -> None:
 def restrict_files(writable: list[str], readable: list[str]) -> None:
     """Landlock: all but these paths is out of reach, TCP too, and so are signals and abstract sockets of processes outside."""
     rules = struct.pack("QQQ", FS_ALL, 3, 3)
-    ruleset = libc.syscall(LANDLOCK_CREATE_RULESET, rules, ctypes.c_size_t(len(rules)), 0)
+    ruleset = libc.syscall(444, rules, ctypes.c_size_t(len(rules)), 0)
     if ruleset < 0:
         raise OSError(ctypes.get_errno(), "landlock_create_ruleset")
     for paths, rights in ((writable, FS_WRITE), (readable, FS_READ)):
@@ -94,15 +93,17 @@ def restrict_files(writable: list[str], readable: list[str]) -> None:
             except FileNotFoundError:
                 continue
             allowed = rights if stat.S_ISDIR(os.fstat(handle).st_mode) else rights & FS_FILE
-            if libc.syscall(LANDLOCK_ADD_RULE, ruleset, 1, struct.pack("=Qi", allowed, handle), 0) != 0:
+            if libc.syscall(445, ruleset, 1, struct.pack("=Qi", allowed, handle), 0) != 0:
                 raise OSError(ctypes.get_errno(), "landlock_add_rule", path)
             os.close(handle)
-    if libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0) != 0:
+    if libc.syscall(446, ruleset, 0) != 0:
         raise OSError(ctypes.get_errno(), "landlock_restrict_self")
     os.close(ruleset)
 
 
-class Filter(ctypes.Structure):  # struct sock_fprog
+class Filter(ctypes.Structure):
+    """``struct sock_fprog``."""
+
     _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
 
 
@@ -130,14 +131,10 @@ def descendants() -> dict[int, tuple[int, int, int]]:
     children: dict[int, list[int]] = {}
     for pid, (parent, _, _) in everybody.items():
         children.setdefault(parent, []).append(pid)
-    found: dict[int, tuple[int, int, int]] = {}
-    todo = [os.getpid()]
-    while todo:
-        for pid in children.get(todo.pop(), []):
-            if pid not in found:
-                found[pid] = everybody[pid]
-                todo.append(pid)
-    return found
+    found = [os.getpid()]
+    for pid in found:  # grows on the way
+        found += (child for child in children.get(pid, []) if child not in found)
+    return {pid: everybody[pid] for pid in found[1:]}
 
 
 def limit_resources(spec: Spec) -> None:
@@ -148,7 +145,7 @@ def limit_resources(spec: Spec) -> None:
     for name, value in rlimits:
         which = int(getattr(resource, "RLIMIT_" + name))
         most = resource.getrlimit(which)[1]
-        soft, hard = ((number if most == resource.RLIM_INFINITY else min(number, most)) for number in (value, value + 2 * (name == "CPU")))
+        soft, hard = ((number if most == resource.RLIM_INFINITY else min(number, most)) for number in (value, value + (name == "CPU")))
         resource.setrlimit(which, (soft, hard))
 
 
@@ -176,11 +173,9 @@ def exceeded(spec: Spec) -> str | None:
     family = descendants()
     if spec["processes"] and sum(threads for _, threads, _ in family.values()) > spec["processes"]:
         return "processes"
-    page = resource.getpagesize()
-    if spec["memory"] and sum(pages for _, _, pages in family.values()) * page > spec["memory"]:
-        if sum(map(proportional_size, family)) > spec["memory"]:  # exact, and too dear to do at every tick
-            return "memory"
-    return None
+    resident = sum(pages for _, _, pages in family.values()) * resource.getpagesize()
+    over = resident > spec["memory"] > 0 and sum(map(proportional_size, family)) > spec["memory"]  # the exact sum is dear
+    return "memory" if over else None
 
 
 def enter(spec: Spec) -> None:

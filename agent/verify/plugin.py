@@ -20,7 +20,8 @@ import stat
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import fixbot_pytest_lines
 import fixbot_pytest_options
@@ -28,11 +29,11 @@ import pytest
 
 _TEXT = 8192  # characters kept of a failure's text
 _CHUNK = 65536  # characters of node ids in one event
-_LINGER = 10.0  # seconds for exit handlers and left-over threads after the last event
+_LINGER = 3.0  # seconds for exit handlers and left-over threads after the last event
 _AGAIN = 5.0  # seconds after which a test that swallowed its timeout is interrupted again
 
 
-class Channel:
+class _Channel:
     """Writes events. Keeps several close-on-exec copies of the pipe and checks which still is it: tests close descriptors."""
 
     def __init__(self, descriptor: int, token: str) -> None:
@@ -70,7 +71,7 @@ class Channel:
                 except OSError:
                     return
 
-    def _descriptor(self) -> Optional[int]:
+    def _descriptor(self) -> int | None:
         for copy in self._copies:
             try:
                 status = self._fstat(copy)
@@ -81,7 +82,7 @@ class Channel:
         return None
 
 
-class Watchdog:
+class _Watchdog:
     """Interrupts the main thread when one phase of a test (set-up, call, tear-down) takes longer than ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
@@ -109,13 +110,13 @@ class Watchdog:
     def _ring(self, _number: int, _frame: Any) -> None:
         if self._armed:
             self.fired = True
-            pytest.fail("timeout: longer than {:g} s".format(self.seconds))
+            pytest.fail(f"timeout: longer than {self.seconds:g} s")
 
 
-class Reporter:
+class _Reporter:
     """Hooks of one pytest session; ``select`` keeps only these node ids, ``lines`` is the line evidence or None."""
 
-    def __init__(self, channel: Channel, watchdog: Watchdog, lines: Any, select: Optional[Set[str]]) -> None:
+    def __init__(self, channel: _Channel, watchdog: _Watchdog, lines: Any, select: set[str] | None) -> None:
         self._channel, self._watchdog, self._lines, self._select = channel, watchdog, lines, select
         self._clock = time.perf_counter
         self._test, self._outcome, self._detail, self._sent = "", "", "", 0
@@ -137,7 +138,7 @@ class Reporter:
             self._channel.send("collection error", id=report.nodeid, detail=cut(text(report)))
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: List[Any], config: Any) -> None:
+    def pytest_collection_modifyitems(self, items: list[Any], config: Any) -> None:
         if self._select is not None:
             left_out = [item for item in items if item.nodeid not in self._select]
             items[:] = [item for item in items if item.nodeid in self._select]
@@ -146,7 +147,8 @@ class Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: Any) -> None:
-        chunk, size = [], 0  # type: List[str], int
+        chunk: list[str] = []
+        size = 0
         for item in session.items:
             chunk.append(item.nodeid)
             size += len(item.nodeid)
@@ -168,10 +170,10 @@ class Reporter:
         self._test = ""
 
     def _send(self, seconds: float) -> None:
-        lines: Dict[str, List[int]] = {} if self._lines is None else self._lines.take()
+        lines: dict[str, list[int]] = {} if self._lines is None else self._lines.take()
         if self._watchdog.fired:
             self._outcome = "error" if self._outcome == "error" else "failed"
-            self._detail = cut("timeout: longer than {:g} s\n".format(self._watchdog.seconds) + self._detail)
+            self._detail = cut(f"timeout: longer than {self._watchdog.seconds:g} s\n" + self._detail)
         self._channel.send("outcome", id=self._test, outcome=self._outcome, seconds=round(seconds, 6), detail=self._detail, lines=lines)
         self._sent += self._channel.owned()
 
@@ -199,10 +201,10 @@ class Reporter:
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
         name = "pytest.exit" if isinstance(excinfo.value, pytest.exit.Exception) else excinfo.typename
-        self._channel.send("problem", text=cut("{}: {}".format(name, excinfo.value)))
+        self._channel.send("problem", text=cut(f"{name}: {excinfo.value}"))
 
     def pytest_internalerror(self, excinfo: Any) -> None:
-        self._channel.send("problem", text=cut("pytest internal error: {!r}".format(excinfo.value)))
+        self._channel.send("problem", text=cut(f"pytest internal error: {excinfo.value!r}"))
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, exitstatus: Any) -> Iterator[None]:
@@ -247,7 +249,7 @@ def cut(words: str) -> str:
     if len(words) <= _TEXT:
         return words
     half = _TEXT // 2
-    return "{}\n... {} characters left out ...\n{}".format(words[:half], len(words) - 2 * half, words[-half:])
+    return f"{words[:half]}\n... {len(words) - 2 * half} characters left out ...\n{words[-half:]}"
 
 
 def _load(variable: str) -> Any:
@@ -260,14 +262,14 @@ def _load(variable: str) -> Any:
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_load_initial_conftests(early_config: Any, args: List[str]) -> Iterator[None]:
+def pytest_load_initial_conftests(early_config: Any, args: list[str]) -> Iterator[None]:
     """Take the pipe and the token out of the environment, and start to report before the first conftest runs."""
     token, descriptor = os.environ.pop("FIXBOT_TOKEN", ""), os.environ.pop("FIXBOT_EVENTS_FD", "")
     timeout = float(os.environ.pop("FIXBOT_TEST_TIMEOUT", "0"))
     watch, select, django = _load("FIXBOT_WATCH"), _load("FIXBOT_SELECT"), os.environ.pop("FIXBOT_DJANGO", "")
     paths = [path for path in os.environ.pop("FIXBOT_PATHS", "").split(os.pathsep) if path]
     try:
-        channel = Channel(int(descriptor), token) if token and descriptor else None
+        channel = _Channel(int(descriptor), token) if token and descriptor else None
     except (OSError, ValueError):
         channel = None
     if channel is not None:
@@ -278,12 +280,11 @@ def pytest_load_initial_conftests(early_config: Any, args: List[str]) -> Iterato
             channel.send("note", text=note)
         lines = None if watch is None else fixbot_pytest_lines.Lines({path: frozenset(numbers) for path, numbers in watch.items()})
         wanted = None if select is None else set(select)
-        early_config.pluginmanager.register(Reporter(channel, Watchdog(timeout), lines, wanted), "fixbot-reporter")
+        early_config.pluginmanager.register(_Reporter(channel, _Watchdog(timeout), lines, wanted), "fixbot-reporter")
         if wanted is not None:
             fixbot_pytest_options.narrow(early_config, wanted)
-        if django and not early_config.pluginmanager.hasplugin("django"):
-            for note in fixbot_pytest_options.start_django():
-                channel.send("note", text=note)
+        for note in fixbot_pytest_options.start_django(early_config.pluginmanager, django) if django else ():
+            channel.send("note", text=note)
     yield
 
 

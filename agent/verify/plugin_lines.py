@@ -11,13 +11,10 @@ import dis
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
-
-Files = Dict[str, FrozenSet[int]]
-Hits = Dict[str, List[int]]
 
 _TOOLS = (4, 3)  # identifiers that PEP 669 leaves to anybody
 _HELD = "line evidence: another tracer is active"
@@ -26,13 +23,14 @@ _HELD = "line evidence: another tracer is active"
 class Lines:
     """The watched lines that ran since the last ``take``; ``problem`` is "" while the evidence is whole."""
 
-    def __init__(self, watched: Files) -> None:
+    def __init__(self, watched: dict[str, frozenset[int]]) -> None:
+        """Start to watch these lines, by absolute path."""
         self.problem = ""
         self._start = os.getcwd()
         self._watched = {os.path.realpath(path): (path, lines) for path, lines in watched.items()}
         self._bases = {os.path.basename(path) for path in self._watched}
-        self._known: Dict[str, Optional[Tuple[str, FrozenSet[int]]]] = {}
-        self._hits: Set[Tuple[str, int]] = set()
+        self._known: dict[str, tuple[str, frozenset[int]] | None] = {}
+        self._hits: set[tuple[str, int]] = set()
         self._realpath = os.path.realpath  # tests replace functions of os; these are the real ones
         self._join = os.path.join
         self._trace: Any = None
@@ -46,10 +44,10 @@ class Lines:
         else:
             self.problem = _HELD
 
-    def take(self) -> Hits:
+    def take(self) -> dict[str, list[int]]:
         """The hits by file since the last call; puts a tracer that the program removed back in place."""
-        hits, found = self._hits, {}  # type: Set[Tuple[str, int]], Hits
-        self._hits = set()
+        hits, self._hits = self._hits, set()
+        found: dict[str, list[int]] = {}
         for path, line in sorted(hits):
             found.setdefault(path, []).append(line)
         if self._trace is not None:
@@ -60,7 +58,7 @@ class Lines:
                 self.problem = _HELD
         return found
 
-    def _find(self, name: str) -> Optional[Tuple[str, FrozenSet[int]]]:
+    def _find(self, name: str) -> tuple[str, frozenset[int]] | None:
         """The watched file, as it was given, whose code has the file name ``name``, and its lines."""
         try:
             return self._known[name]
@@ -76,7 +74,7 @@ class Lines:
         self._known[name] = found
         return found
 
-    def _linked(self, name: str) -> Optional[Tuple[str, FrozenSet[int]]]:
+    def _linked(self, name: str) -> tuple[str, frozenset[int]] | None:
         """The watched file behind a symbolic link with another name."""
         try:
             return self._watched.get(self._realpath(self._join(self._start, name))) if os.path.islink(name) else None

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any, List, Optional, Set, Tuple
+from typing import Any
 
 # Options that the target's configuration may hold for a plugin that is not installed: what the parser would call one, then those
 # that take a value and those that do not. If they stayed, the whole suite would end in a usage error.
-_FOREIGN: Tuple[Tuple[str, Tuple[str, ...], Tuple[str, ...]], ...] = (
+_FOREIGN: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     (
         "cov_source",
         ("--cov", "--cov-report", "--cov-config", "--cov-fail-under", "--cov-context", "--cov-precision"),
@@ -41,7 +41,7 @@ _FORCED = (
 )
 
 
-def adapt(args: List[str], options: Any) -> List[str]:
+def adapt(args: list[str], options: Any) -> list[str]:
     """Change the arguments in place so that every test gets an outcome; returns notes on what was taken out.
 
     ``options`` are the arguments as the parser knows them: an attribute that is missing means that its plugin is not in use.
@@ -50,8 +50,8 @@ def adapt(args: List[str], options: Any) -> List[str]:
     with_value = {name for valued, _ in absent for name in valued}
     without = {name for _, flags in absent for name in flags}
     end = args.index("--") if "--" in args else len(args)
-    kept: List[str] = []
-    notes: List[str] = []
+    kept: list[str] = []
+    notes: list[str] = []
     index = 0
     while index < end:
         word = args[index]
@@ -63,36 +63,39 @@ def adapt(args: List[str], options: Any) -> List[str]:
             continue
         if name in with_value and not equals and index < end and args[index][:1] != "-":
             word, index = word + " " + args[index], index + 1
-        notes.append("left out {} (its plugin is not in use)".format(word))
+        notes.append(f"left out {word} (its plugin is not in use)")
     args[:] = kept + [option for probe, option in _FORCED if hasattr(options, probe)] + args[end:]
     options.no_cov = True  # pytest-cov has read the arguments already
     return notes
 
 
-def narrow(config: Any, select: Set[str]) -> None:
+def narrow(config: Any, select: set[str]) -> None:
     """Keep pytest from importing test files that hold no selected test; changes nothing when an id's file can't be told."""
     root = str(getattr(config, "rootpath", None) or config.rootdir)
     files = {os.path.realpath(os.path.join(root, name.split("::")[0])) for name in select}
     if not all(os.path.isfile(name) for name in files):
         return
 
-    def unwanted(path: str) -> Optional[bool]:
-        return os.path.isfile(path) and os.path.basename(path) != "__init__.py" and os.path.realpath(path) not in files or None
+    def unwanted(path: str) -> bool | None:
+        return (os.path.isfile(path) and os.path.basename(path) != "__init__.py" and os.path.realpath(path) not in files) or None
 
     class Modern:
-        def pytest_ignore_collect(self, collection_path: Any) -> Optional[bool]:
+        def pytest_ignore_collect(self, collection_path: Any) -> bool | None:
             return unwanted(str(collection_path))
 
     class Legacy:
-        def pytest_ignore_collect(self, path: Any) -> Optional[bool]:
+        def pytest_ignore_collect(self, path: Any) -> bool | None:
             return unwanted(str(path))
 
     modern = int(importlib.import_module("pytest").__version__.split(".")[0]) >= 7
     config.pluginmanager.register(Modern() if modern else Legacy(), "fixbot-select")
 
 
-def start_django() -> List[str]:
-    """Set Django up as its own test runner does, for a project without pytest-django; returns notes on what failed."""
+def start_django(plugins: Any, settings_module: str) -> list[str]:
+    """Name the settings and, without pytest-django, set Django up as its own test runner does; returns notes on what failed."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings_module)
+    if plugins.hasplugin("django"):
+        return []
     try:
         importlib.import_module("django").setup()
         settings = importlib.import_module("django.conf").settings
@@ -100,5 +103,5 @@ def start_django() -> List[str]:
         runner.setup_test_environment()
         runner.setup_databases()
     except Exception as error:  # the target's settings and models run here: anything may come out
-        return ["Django could not be set up: {!r}".format(error)]
+        return [f"Django could not be set up: {error!r}"]
     return []

@@ -1,4 +1,3 @@
-import io
 import json
 import uuid
 import wave
@@ -69,13 +68,9 @@ def test_recordings_without_audio_are_skipped(api, s3):
     del s3.objects["audio", gone["object_key"]]
     answer = api.post("/datasets/v1/items", json=[gone, there]).json()
     assert (answer["added"], answer["skipped"]) == (1, [gone["recording_id"]])
-
-
-def test_nothing_is_written_when_no_recording_has_audio(api, s3):
-    gone = item(s3)
     s3.failing[gone["object_key"]] = s3_error("AccessDenied", "audio", gone["object_key"])
-    assert api.post("/datasets/v1/items", json=[gone]).json()["added"] == 0
-    assert s3.keys("datasets") == []
+    assert api.post("/datasets/v2/items", json=[gone]).json()["added"] == 0
+    assert s3.keys("datasets", "manifests/v2*") == []
 
 
 def test_duration_of_a_recording(orchestrator, s3):
@@ -94,12 +89,9 @@ def test_clip_is_stored_and_added(api, s3):
     assert manifest(s3, "v4")[0]["text"] == "một hai ba"
 
 
-@pytest.mark.parametrize("version", ["1", "v", "vx", "v12345"])
-def test_version_has_a_pattern(api, version):
-    assert api.get(f"/datasets/{version}").status_code == 422
-
-
-def test_unknown_version(api):
+def test_versions_are_checked(api):
+    for version in ("1", "v", "vx", "v12345"):
+        assert api.get(f"/datasets/{version}").status_code == 422, version
     assert api.get("/datasets/v9").status_code == 404
     assert api.post("/runs", json={"version": "v9"}).status_code == 404
 
@@ -110,12 +102,9 @@ def test_summary_failures_are_not_taken_for_unknown_versions(orchestrator, s3):
         orchestrator._summary("v1")
 
 
-def test_run_needs_enough_audio(api, s3):
+def test_run_is_queued_when_there_is_enough_audio(api, s3, store):
     api.post("/datasets/v1/items", json=[item(s3)])
     assert api.post("/runs", json={"version": "v1"}).status_code == 409
-
-
-def test_run_is_queued(api, s3, store):
     body, _ = datasets.summary_of("v1", [], 2.0, None)
     s3.objects["datasets", "manifests/v1.summary.json"] = body.read()
     answer = api.post("/runs", json={"version": "v1", "epochs": 5})
@@ -125,12 +114,6 @@ def test_run_is_queued(api, s3, store):
     run = api.get(f"/runs/{run_id}").json()
     assert (run["stage"], run["finished"], run["epochs"]) == ("QUEUED", False, 5)
     assert api.get(f"/runs/{uuid.uuid4()}").status_code == 404
-
-
-def test_redis_is_closed_at_shutdown(orchestrator, store):
-    with TestClient(orchestrator.app) as client:
-        assert client.get("/health").json()["service"] == "training-orchestrator"
-    assert store.closed
 
 
 def test_splits_are_stable_and_near_their_share():
@@ -144,7 +127,7 @@ def test_splits_are_stable_and_near_their_share():
 def test_summary_counts_on():
     lines = [datasets.manifest_line(str(uuid.UUID(int=n)), f"{n}.wav", "a", float(n)) for n in (1, 2, 6)]
     body, length = datasets.summary_of("v1", lines, 1.0, {"items": 4, "splits": {"train": 4}})
-    summary = json.load(io.TextIOWrapper(body))
+    summary = json.loads(body.read(length))
     assert (summary["items"], sum(summary["splits"].values())) == (7, 7)
     assert summary["last_batch"] == {"count": 3, "shortest": 1.0, "longest": 6.0, "mean": 3.0, "median": 2.0}
-    assert length == body.getbuffer().nbytes
+    assert body.read() == b""

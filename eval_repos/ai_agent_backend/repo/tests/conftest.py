@@ -1,4 +1,6 @@
+import functools
 import os
+import ssl
 import sys
 import time
 
@@ -7,6 +9,7 @@ import httpx
 import pytest
 
 fakes.install()
+ssl.create_default_context = functools.cache(ssl.create_default_context)  # the CA bundle is slow to load
 os.environ.update(
     JWT_SECRET_KEY="a-secret-that-only-the-tests-know-0123456789",
     SUPABASE_URL="https://supabase.test",

@@ -133,6 +133,9 @@ def install() -> None:
     sentry.capture_exception = sentry.captured.append
     sentry.integrations = _module("sentry_sdk.integrations")
     sentry.integrations.logging = _module("sentry_sdk.integrations.logging", ignore_logger=lambda name: None)
+    sentry.integrations.__path__ = []
+    for name in ("fastapi", "starlette"):
+        _module(f"sentry_sdk.integrations.{name}", **{f"{'FastApi' if name == 'fastapi' else 'Starlette'}Integration": object})
     posthog = _module("posthog", events=[], Posthog=Posthog, api_key=None, project_api_key=None, host=None)
     posthog.capture = lambda event, **details: posthog.events.append((event, details))
     posthog.shutdown = posthog.flush = lambda: None

@@ -29,7 +29,7 @@ def verify_token(token: str) -> dict:
     kid = jwt.get_unverified_header(token).get("kid")
     key = KEYS.get(kid) if isinstance(kid, str) else None
     if key is None:
-        raise jwt.InvalidKeyError("unknown key id")
+        raise jwt.InvalidTokenError("unknown key id")
     return jwt.decode(
         token, key, algorithms=["HS256"], audience=AUDIENCE, options={"require": ["exp", "sub", "iss"]}
     )

@@ -1,10 +1,10 @@
 """Ingestion: takes recordings from uploads, the hot folder and the partners' S3 inbox.
 
-Every recording is converted to 16 kHz mono WAV, stored in the audio bucket, registered with the metadata
-service and announced to the recogniser.
+Every recording is converted to 16 kHz mono WAV, stored under its checksum, registered and announced to the recogniser.
 """
 import asyncio
 import glob
+import hashlib
 import os
 import re
 import shutil
@@ -41,6 +41,7 @@ s3 = Minio(
 )
 bus = EventBus(redis.asyncio.from_url(os.environ["REDIS_URL"], socket_timeout=5))
 metadata = MetadataClient(os.environ["METADATA_URL"])
+Speaker = Annotated[str, Form(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 _imports: set[asyncio.Task] = set()
 _busy: set[str] = set()
@@ -69,7 +70,7 @@ def health():
 # --- uploads ---------------------------------------------------------------
 
 @app.post("/upload", status_code=202)
-def upload(file: Annotated[UploadFile, File()], speaker: Annotated[str, Form(pattern=r"^\w[\w-]{0,63}$")] = "unknown"):
+def upload(file: Annotated[UploadFile, File()], speaker: Speaker = "unknown"):
     """Park an upload in the inbox, from where it is imported like the partners' files."""
     key = f"uploads/{speaker}/{uuid.uuid4()}-{_plain_name(file.filename)}"
     s3.put_object(INBOX_BUCKET, key, file.file, length=-1, part_size=PART_SIZE)
@@ -77,7 +78,7 @@ def upload(file: Annotated[UploadFile, File()], speaker: Annotated[str, Form(pat
 
 
 @app.post("/import", status_code=202)
-async def import_now(key: Annotated[str, Form(pattern=r"^uploads/[\w./-]{1,255}$")]):
+async def import_now(key: Annotated[str, Form(pattern=r"^uploads/[A-Za-z0-9._/-]{1,200}$")]):
     """Import one uploaded object now, without waiting for the next round."""
     if len(_imports) >= 8:
         raise HTTPException(429, "too many imports are running")
@@ -95,8 +96,7 @@ async def _guarded_import(key: str) -> None:
 
 
 def _plain_name(name: str | None) -> str:
-    """A file name that is safe in an object key."""
-    return re.sub(r"[^\w.-]+", "_", os.path.basename(name or "audio"))[-80:]
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", os.path.basename(name or "audio"))[-80:]
 
 
 # --- storing and announcing -----------------------------------------------
@@ -107,7 +107,8 @@ def _store(source: str) -> tuple[str, float]:
     try:
         wav = os.path.join(work, "audio.wav")
         duration = to_wav(source, wav)
-        key = f"{datetime.now(timezone.utc):%Y/%m/%d}/{uuid.uuid4()}.wav"
+        with open(wav, "rb") as fh:
+            key = f"{hashlib.file_digest(fh, 'sha256').hexdigest()}.wav"
         s3.fput_object(AUDIO_BUCKET, key, wav, content_type="audio/wav")
         return key, duration
     finally:
@@ -127,7 +128,7 @@ def _reject(key: str) -> None:
 
 async def _announce(object_key: str, duration: float, source: str, name: str) -> None:
     recording = {
-        "id": str(uuid.uuid4()),
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, object_key)),
         "object_key": object_key,
         "source": source,
         "original_name": name,
@@ -148,7 +149,6 @@ def _retire(file_path: str) -> None:
 # --- the two ways in -------------------------------------------------------
 
 def _hot_files() -> list[str]:
-    """Recordings in the hot folder and below it."""
     files: list[str] = []
     for extension in AUDIO_EXTENSIONS:
         pattern = os.path.join(HOT_FOLDER, "**", f"*{extension}")

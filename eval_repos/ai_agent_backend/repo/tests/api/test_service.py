@@ -22,9 +22,9 @@ def test_metrics(client):
     assert "http_requests" in client.get("/metrics").text
 
 
-@pytest.mark.parametrize("version, code", [("1.2.0", 200), ("0.9", 426), ("latest", 400)])
-def test_client_version(client, version, code):
-    assert client.get("/health", headers={"X-Client-Version": version}).status_code == code
+def test_client_version(client):
+    for version, code in (("1.2.0", 200), ("0.9", 426), ("latest", 400)):
+        assert client.get("/health", headers={"X-Client-Version": version}).status_code == code
 
 
 def test_unexpected_errors_are_reported_and_hidden(app, sentry):
@@ -77,11 +77,11 @@ def test_missing_setting(environment):
         Settings.from_env()
 
 
-@pytest.mark.parametrize("value", ["many", "0"])
-def test_bad_number(environment, value):
-    environment.setenv("MAX_UPLOAD_MB", value)
-    with pytest.raises(ConfigurationError, match="MAX_UPLOAD_MB"):
-        Settings.from_env()
+def test_bad_number(environment):
+    for value in ("many", "0"):
+        environment.setenv("MAX_UPLOAD_MB", value)
+        with pytest.raises(ConfigurationError, match="MAX_UPLOAD_MB"):
+            Settings.from_env()
 
 
 def test_description_has_no_secrets(environment):

@@ -23,11 +23,11 @@ def test_job_is_rendered_and_removed(job_file, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["trip.mp4"]
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"id": "a", "title": "A", "clips": [], "output": "a.mp4"}'])
-def test_bad_job_stays(job_file, text):
-    job_file.write_text(text)
-    assert render.main([str(job_file)]) == 2
-    assert job_file.exists()
+def test_bad_job_stays(job_file):
+    for text in ("{", "{}", '{"id": "a", "title": "A", "clips": [], "output": "a.mp4"}'):
+        job_file.write_text(text)
+        assert render.main([str(job_file)]) == 2
+        assert job_file.exists()
 
 
 def test_ffmpeg_of_the_system_comes_first(monkeypatch):

@@ -62,9 +62,9 @@ class RedditClient:
         children = listing.get("data", {}).get("children", []) if listing else []
         if not children:
             return Visibility.DELETED
-        post = children[0]["data"]
-        if post.get("removed_by_category"):
-            return Visibility.REMOVED
+        category = children[0]["data"].get("removed_by_category")
+        if category is not None:
+            return Visibility.DELETED if category == "deleted" else Visibility.REMOVED
 
         public = await self._get_json(
             f"{PUBLIC_URL}/comments/{post_id}.json",

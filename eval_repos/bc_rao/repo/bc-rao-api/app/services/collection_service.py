@@ -10,12 +10,16 @@ from supabase import Client
 from app.integrations.apify_client import scrape_subreddit
 from app.services.usage_service import UsageService
 from app.utils.errors import AppError, ErrorCode
+from app.utils.security import validate_subreddit_name
 
 logger = logging.getLogger(__name__)
 
 INSERT_BATCH_SIZE = 50
 MIN_BODY_LENGTH = 40
 COMMENT_WEIGHT = 2.0
+TOP_POSTS = 25
+UNAVAILABLE_BODIES = {"[removed]", "[deleted]"}
+BOT_ACCOUNTS = {"AutoModerator", "RemindMeBot", "sneakpeekbot"}
 
 ProgressCallback = Callable[[int, int, str], Awaitable[None]]
 
@@ -46,6 +50,20 @@ class CollectionService:
         )
         return {row["reddit_post_id"] for row in response.data}
 
+    def top_posts(self, campaign_id: str, subreddit: str) -> list[dict[str, Any]]:
+        """The best collected posts of one subreddit."""
+        name = validate_subreddit_name(subreddit)
+        response = (
+            self.supabase.table("raw_posts")
+            .select("title, body, score, comment_count, engagement")
+            .eq("campaign_id", campaign_id)
+            .eq("subreddit", name)
+            .order("engagement", desc=True)
+            .limit(TOP_POSTS)
+            .execute()
+        )
+        return response.data
+
     def _insert_posts(self, rows: list[dict[str, Any]]) -> None:
         self.supabase.table("raw_posts").insert(rows).execute()
 
@@ -59,16 +77,8 @@ class CollectionService:
         The quota of the user's plan is shared evenly by the subreddits. One that
         cannot be collected does not keep the others from being collected.
 
-        Args:
-            campaign: the campaign's row
-            report: called before each subreddit with (index, total, message)
-
-        Returns:
-            Counts by subreddit, and what failed.
-
         Raises:
-            AppError: VALIDATION_ERROR without subreddits, COLLECTION_FAILED when
-                not one subreddit could be collected
+            AppError: VALIDATION_ERROR, COLLECTION_FAILED
         """
         target_subreddits = campaign["target_subreddits"]
         if not target_subreddits:
@@ -86,6 +96,11 @@ class CollectionService:
         per_subreddit = max(quota // total, 1)
         known = await asyncio.to_thread(self._known_post_ids, campaign["id"])
 
+        logger.info(
+            "Collecting %d subreddits, up to %d posts each",
+            total,
+            per_subreddit,
+        )
         collected: dict[str, int] = {}
         skipped: dict[str, dict[str, int]] = {}
         failed: list[str] = []
@@ -101,7 +116,14 @@ class CollectionService:
                 )
 
                 rows: list[dict[str, Any]] = []
-                dropped = {"duplicate": 0, "off_topic": 0, "too_short": 0}
+                dropped = {
+                    "duplicate": 0,
+                    "off_topic": 0,
+                    "too_short": 0,
+                    "unavailable": 0,
+                    "untitled": 0,
+                    "bot": 0,
+                }
                 for post in scraped_posts:
                     # The actor mixes community and user records into the posts
                     if post.get("dataType", "post") != "post":
@@ -113,30 +135,45 @@ class CollectionService:
                     if not matches_keywords(post, keywords):
                         dropped["off_topic"] += 1
                         continue
+                    title = (post.get("title") or "").strip()
+                    if not title:
+                        dropped["untitled"] += 1
+                        continue
+                    author = post.get("username")
+                    if author in BOT_ACCOUNTS:
+                        dropped["bot"] += 1
+                        continue
                     body = post.get("body") or ""
+                    if body in UNAVAILABLE_BODIES:
+                        # Removed before the actor came by, nothing to learn from
+                        dropped["unavailable"] += 1
+                        continue
                     if len(body) < MIN_BODY_LENGTH:
                         dropped["too_short"] += 1
                         continue
+                    # The actor repeats pinned posts on every page
                     known.add(post_id)
                     rows.append(
                         {
                             "campaign_id": campaign["id"],
                             "subreddit": subreddit,
                             "reddit_post_id": post_id,
-                            "title": post["title"],
+                            "title": title,
                             "body": body,
-                            "author": post.get("username"),
+                            "author": author,
                             "score": post.get("upVotes", 0),
                             "comment_count": post.get("numberOfComments", 0),
                             "engagement": engagement(post),
                             "metadata": {
                                 "flair": post.get("flair"),
+                                "upvote_ratio": post.get("upVoteRatio"),
                                 "url": post.get("url"),
                                 "over_18": bool(post.get("over18")),
                             },
                         }
                     )
 
+                # Best first: a run that is interrupted keeps the most useful posts
                 rows.sort(key=lambda row: row["engagement"], reverse=True)
                 for start in range(0, len(rows), INSERT_BATCH_SIZE):
                     await asyncio.to_thread(
@@ -147,14 +184,19 @@ class CollectionService:
                 collected[subreddit] = len(rows)
                 skipped[subreddit] = dropped
                 logger.info(
-                    "Collected %d of %d posts of r/%s (%d duplicates, %d off topic, %d short)",
+                    "Collected %d of %d posts of r/%s",
                     len(rows),
                     len(scraped_posts),
                     subreddit,
-                    dropped["duplicate"],
-                    dropped["off_topic"],
-                    dropped["too_short"],
                 )
+                for reason, count in dropped.items():
+                    if count:
+                        logger.debug(
+                            "Dropped %d posts of r/%s: %s",
+                            count,
+                            subreddit,
+                            reason,
+                        )
                 if not rows:
                     logger.warning(
                         "Nothing of r/%s is relevant for campaign %s",

@@ -86,6 +86,7 @@ class GenerationService:
         forbidden = (
             self.supabase.table("syntax_blacklist")
             .select("forbidden_pattern")
+            .eq("campaign_id", campaign["id"])
             .eq("subreddit", subreddit)
             .order("confidence", desc=True)
             .limit(MAX_FORBIDDEN)

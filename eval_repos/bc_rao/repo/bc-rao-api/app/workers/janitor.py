@@ -1,7 +1,8 @@
-"""Daily housekeeping, run as a process of its own: python -m app.workers.janitor"""
+"""Housekeeping, run as a process of its own: python -m app.workers.janitor"""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from app.config import LOG_FORMAT, get_settings
@@ -10,6 +11,7 @@ from app.integrations.supabase_client import get_supabase_client
 logger = logging.getLogger(__name__)
 
 PURGE_INTERVAL_SECONDS = 24 * 3600
+EXPIRE_INTERVAL_SECONDS = 3600
 RAW_POST_DAYS = 90
 MONITORING_DAYS = 30
 
@@ -41,21 +43,28 @@ def expire_old_posts(now: datetime) -> int:
     return len(expired.data)
 
 
-async def purge_forever() -> None:
+async def repeat(job: Callable[[datetime], int], seconds: float) -> None:
+    """Run one job for ever; a failed run is logged and tried again at the next turn."""
     while True:
-        now = datetime.now(timezone.utc)
         try:
-            purged = await asyncio.to_thread(purge_raw_posts, now)
-            expired = await asyncio.to_thread(expire_old_posts, now)
-            logger.info("Purged %d raw posts, expired %d monitored posts", purged, expired)
+            count = await asyncio.to_thread(job, datetime.now(timezone.utc))
+            logger.info("%s: %d rows", job.__name__, count)
         except Exception:
-            logger.exception("Housekeeping failed, trying again tomorrow")
-        await asyncio.sleep(PURGE_INTERVAL_SECONDS)
+            logger.exception("%s failed", job.__name__)
+        await asyncio.sleep(seconds)
+
+
+async def run() -> None:
+    loops = [
+        asyncio.create_task(repeat(purge_raw_posts, PURGE_INTERVAL_SECONDS)),
+        asyncio.create_task(repeat(expire_old_posts, EXPIRE_INTERVAL_SECONDS)),
+    ]
+    await asyncio.gather(*loops)
 
 
 def main() -> None:
     logging.basicConfig(level=get_settings().log_level, format=LOG_FORMAT)
-    asyncio.run(purge_forever())
+    asyncio.run(run())
 
 
 if __name__ == "__main__":

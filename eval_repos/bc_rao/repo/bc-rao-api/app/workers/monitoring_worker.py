@@ -80,6 +80,8 @@ def process_check_result(entry: dict[str, Any], result: Visibility) -> str:
         check_result=result.value,
         total_checks=entry["total_checks"] + 1,
     )
+    if status == entry["status"]:
+        return status
     log_transition(entry, status)
     if status == "Shadowbanned":
         handle_shadowban(supabase, entry)
@@ -90,8 +92,6 @@ def process_check_result(entry: dict[str, Any], result: Visibility) -> str:
 
 def log_transition(entry: dict[str, Any], status: str) -> None:
     """Leave a trace of every change; support looks these up by the post's id."""
-    if status == entry["status"]:
-        return
     logger.warning(
         "Post %s in r/%s went from %s to %s after %d checks",
         entry["id"],

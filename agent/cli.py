@@ -1,0 +1,425 @@
+"""The command line: parses, calls one function, prints. Everything heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fixbot.agent.errors import FixbotError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fixbot.agent.config import Settings
+    from fixbot.agent.result import RunResult
+    from fixbot.detectors.finding import Finding
+    from fixbot.detectors.scan import Scan
+
+app = typer.Typer(
+    name="fixbot",
+    help="Find real bugs in a Python repository, fix them, and prove each fix with the repository's own tests.",
+    epilog="Exit codes: 0 nothing left, 1 findings left, 2 wrong usage or a failure, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(StrEnum):
+    """Output formats."""
+
+    FULL = "full"
+    CONCISE = "concise"
+    JSON = "json"
+    JSON_LINES = "json-lines"
+    SARIF = "sarif"
+    GITHUB = "github"
+    JUNIT = "junit"
+
+
+PathArgument = Annotated[Path, typer.Argument(help="The repository, or a folder in it.", show_default="this folder")]
+Select = Annotated[list[str] | None, typer.Option("--select", help="Only these rules or groups (comma-separated or repeated).")]
+Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Not these rules or groups.")]
+OutputFormat = Annotated[Format, typer.Option("--output-format", help="How to print.", envvar="FIXBOT_OUTPUT_FORMAT")]
+OutputFile = Annotated[Path | None, typer.Option("--output-file", "-o", help="Write there instead of to standard output.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file to use instead of the repository's pyproject.toml.")]
+Isolated = Annotated[bool, typer.Option("--isolated", help="Ignore the repository's own settings.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Processes for the scan.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Scan every file anew.")]
+ChangedSince = Annotated[str | None, typer.Option("--changed-since", metavar="REV", help="Only findings on lines changed since a revision.")]
+BaselineFile = Annotated[Path | None, typer.Option("--baseline", help="JSON report whose findings are not reported again.")]
+SarifIn = Annotated[list[Path] | None, typer.Option("--sarif-in", help="Also report the results of this SARIF file.")]
+ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 even if findings are left.")]
+Python = Annotated[Path | None, typer.Option("--python", help="Interpreter that has the repository's dependencies.")]
+SandboxName = Annotated[str | None, typer.Option("--sandbox", help="auto, bwrap, landlock; none runs the tests unprotected.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+@app.callback()
+def common(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens to standard error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(f"fixbot {version_of('fixbot')}")
+        raise typer.Exit
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+
+
+@app.command()
+def check(
+    path: PathArgument = Path(),
+    select: Select = None,
+    ignore: Ignore = None,
+    output_format: OutputFormat = Format.FULL,
+    output_file: OutputFile = None,
+    config: ConfigFile = None,
+    isolated: Isolated = False,
+    jobs: Jobs = None,
+    no_cache: NoCache = False,
+    changed_since: ChangedSince = None,
+    baseline: BaselineFile = None,
+    sarif_in: SarifIn = None,
+    exit_zero: ExitZero = False,
+    quiet: Quiet = False,
+) -> None:
+    """Detect only; nothing is written.
+
+    Reads tracked and untracked files, not ignored ones; a folder outside git is read whole.
+    """
+    from fixbot.agent.check import Request, check as run_check
+
+    flags = {"select": _split(select), "ignore": _split(ignore), "jobs": jobs, "cache": False if no_cache else None}
+    settings = _settings(path, flags, config, isolated)
+    with _progress(quiet) as emit:
+        found, root = run_check(Request(path, settings, changed_since, baseline, tuple(sarif_in or ())), emit)
+    if output_format is Format.FULL:
+        from fixbot.agent.report.terminal import print_check
+
+        with _output(output_file) as console:
+            print_check(console, found, root)
+    else:
+        _write(output_file, "\n".join(_render_check(output_format, found)))
+    raise typer.Exit(1 if found.findings and not exit_zero else 0)
+
+
+@app.command()
+def run(
+    path: PathArgument = Path(),
+    select: Select = None,
+    ignore: Ignore = None,
+    output_format: OutputFormat = Format.FULL,
+    output_file: OutputFile = None,
+    config: ConfigFile = None,
+    isolated: Isolated = False,
+    jobs: Jobs = None,
+    no_cache: NoCache = False,
+    python: Python = None,
+    test_command: Annotated[str | None, typer.Option("--test-command", help="How to run the tests; default: pytest.")] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds for one run of the suite [default: 900].")] = None,
+    test_timeout: Annotated[float | None, typer.Option("--test-timeout", help="Seconds for one test [default: 60].")] = None,
+    sandbox: SandboxName = None,
+    unsafe_fixes: Annotated[bool, typer.Option("--unsafe-fixes", help="Also try fixes that may change behaviour elsewhere.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run of this repository that did not end.")] = False,
+    trust_owner: Annotated[bool, typer.Option("--trust-owner", help="Work on a repository that belongs to another user.")] = False,
+    exit_zero: ExitZero = False,
+    quiet: Quiet = False,
+) -> None:
+    """Detect, fix, verify with the repository's tests, and leave the proven fixes on a branch fixbot/...
+
+    Works on HEAD in a private clone; your work tree, index and branches are not touched.
+    """
+    from fixbot.agent import pipeline
+
+    flags: dict[str, Any] = {
+        "select": _split(select),
+        "ignore": _split(ignore),
+        "jobs": jobs,
+        "cache": False if no_cache else None,
+        "python": python,
+        "test_command": test_command,
+        "timeout": timeout,
+        "test_timeout": test_timeout,
+        "sandbox": sandbox,
+        "unsafe_fixes": unsafe_fixes or None,
+        "trust_owner": trust_owner or None,
+    }
+    settings = _settings(path, flags, config, isolated)
+    if settings.sandbox == "none":
+        typer.echo("warning: --sandbox none: the repository's tests run with all of your rights", err=True)
+    if output_format is Format.JSON_LINES:
+        from fixbot.agent.events import Event, to_json
+        from fixbot.agent.report.formats import dumps
+
+        result = pipeline.run(path, settings, lambda event: typer.echo(dumps(to_json(event), indent=None)), resume=resume)
+    else:
+        with _progress(quiet) as emit:
+            result = pipeline.run(path, settings, emit, resume=resume)
+    _print_result(output_format, output_file, result)
+    raise typer.Exit(1 if result.left and not exit_zero else 0)
+
+
+@app.command()
+def apply(
+    run: Annotated[str, typer.Argument(help="A run's id or its beginning; `last` for the newest.")],
+    findings: Annotated[list[str] | None, typer.Argument(help="Fingerprints (or their beginnings); default: all that are proven.")] = None,
+    path: Annotated[Path | None, typer.Option("--path", help="The work tree; default: the run's repository.")] = None,
+    allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="Apply over uncommitted changes.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Print the change, write nothing.")] = False,
+) -> None:
+    """Apply proven fixes of a finished run to the work tree."""
+    from fixbot.agent.apply import apply_run
+
+    for text in apply_run(run, findings or [], path, allow_dirty=allow_dirty, dry=diff):
+        typer.echo(text, nl=not text.endswith("\n"))
+
+
+@app.command()
+def explain(rule: Annotated[str, typer.Argument(help="A rule's id; `fixbot rules` lists them.")]) -> None:
+    """Print a rule's page: what it finds, why that is a bug, what it can't see, examples."""
+    from fixbot.detectors.registry import all_rules
+
+    known = all_rules().get(rule.replace("_", "-"))
+    if known is None:
+        raise _unknown_rule(rule)
+    text = known.page.read_text("utf-8")
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(text))
+    else:
+        typer.echo(text)
+
+
+@app.command()
+def rules(
+    output_format: Annotated[Format, typer.Option("--output-format", help="full, concise or json.")] = Format.FULL,
+) -> None:
+    """List the rules with severity and fix."""
+    from fixbot.agent.report.rules import print_rules, rules_json
+
+    if output_format is Format.JSON:
+        from fixbot.agent.report.formats import dumps
+
+        typer.echo(dumps(rules_json()))
+    else:
+        with _output(None) as console:
+            print_rules(console, short=output_format is Format.CONCISE)
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="A run's id or its beginning; `last` for the newest.")] = "last",
+    output_format: OutputFormat = Format.FULL,
+    markdown: Annotated[bool, typer.Option("--markdown", help="A bug report in Markdown.")] = False,
+    output_file: OutputFile = None,
+    list_runs: Annotated[bool, typer.Option("--list", help="List the runs instead.")] = False,
+) -> None:
+    """Report a finished run again, in any format."""
+    from fixbot.agent.history import finished_run, run_lines
+
+    if list_runs:
+        for row in run_lines():
+            typer.echo(row)
+        return
+    result = finished_run(run)
+    if markdown:
+        from fixbot.agent.report.markdown import markdown as render
+
+        _write(output_file, render(result).rstrip("\n"))
+    else:
+        _print_result(output_format, output_file, result)
+
+
+@app.command()
+def doctor(path: PathArgument = Path(), python: Python = None) -> None:
+    """Say what is missing to work on a repository: git, sandbox, tests, with the cure. Changes nothing."""
+    from fixbot.agent.doctor import diagnose
+
+    failed = False
+    for entry in diagnose(path, python):
+        failed = failed or not entry.good
+        typer.echo(f"{'ok     ' if entry.good else 'missing'} {entry.what}: {entry.detail}")
+        if entry.cure:
+            typer.echo(f"        {entry.cure}")
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command(name="eval")
+def evaluate(
+    repositories: Annotated[list[Path], typer.Argument(help="Folders with manifest.toml, hidden_tests and repo, as in eval_repos.")],
+    python: Python = None,
+    detect_only: Annotated[bool, typer.Option("--detect-only", help="No fixes: only recall and decoys.")] = False,
+    output_format: Annotated[Format, typer.Option("--output-format", help="full or json.")] = Format.FULL,
+    sandbox: SandboxName = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure fixbot on repositories with known bugs: recall, decoys hit, fixed, precision of each rule."""
+    from fixbot.agent.evaluate import evaluate as measure
+    from fixbot.agent.report.evaluation import print_evaluation
+
+    with _progress(quiet) as emit:
+        results = measure(repositories, python=python, sandbox=sandbox or "auto", detect_only=detect_only, emit=emit)
+    if output_format is Format.JSON:
+        from fixbot.agent.report.formats import dumps
+
+        typer.echo(dumps([result.to_json() for result in results]))
+    else:
+        with _output(None) as console:
+            print_evaluation(console, results)
+
+
+def main() -> None:
+    """The console script: expected failures become one message on standard error and exit code 2, Ctrl-C 130."""
+    try:
+        app(standalone_mode=False)
+    except FixbotError as error:
+        _fail(str(error))
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("interrupted; go on with: fixbot run --resume", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except typer.TyperException as error:  # pragma: no cover
+        error.show()
+        sys.exit(2)
+
+
+def _fail(text: str) -> None:
+    from fixbot.agent.report.text import clean
+
+    typer.echo(f"fixbot: {clean(text)}", err=True)
+    sys.exit(2)
+
+
+def _split(values: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def _settings(path: Path, flags: dict[str, Any], config: Path | None, isolated: bool) -> Settings:
+    from fixbot.agent.config import load_settings
+    from fixbot.detectors.registry import select_rules
+
+    if not path.exists():
+        raise UsageError(f"there is no {path}")
+    settings = load_settings(_top(path), flags, config=config, isolated=isolated)
+    try:
+        select_rules(settings.select, settings.ignore)
+    except KeyError as error:
+        raise _unknown_rule(str(error.args[0])) from None
+    return settings
+
+
+def _top(path: Path) -> Path:
+    """The folder whose pyproject.toml counts: the nearest one upwards that has one, else the path itself."""
+    start = path.resolve()
+    return next((folder for folder in (start, *start.parents) if (folder / "pyproject.toml").is_file()), start)
+
+
+def _unknown_rule(name: str) -> UsageError:
+    from difflib import get_close_matches
+
+    from fixbot.detectors.registry import all_rules
+
+    near = get_close_matches(name, [*all_rules(), *(one.group for one in all_rules().values())], 1)
+    return UsageError(f"there is no rule or group `{name}`", f"did you mean `{near[0]}`?" if near else "`fixbot rules` lists them")
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Any]:
+    from rich.console import Console
+
+    from fixbot.agent.report.progress import progress
+
+    with progress(Console(stderr=True, markup=False, highlight=False), quiet=quiet) as emit:
+        yield emit
+
+
+@contextmanager
+def _output(file: Path | None) -> Iterator[Console]:
+    from rich.console import Console
+
+    if file is None:
+        yield Console(markup=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+        return
+    with _opened(file) as stream:
+        yield Console(file=stream, markup=False, highlight=False, width=120, soft_wrap=True)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    try:
+        with open(file, "w", encoding="utf-8") as stream:
+            yield stream
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from None
+
+
+def _write(file: Path | None, text: str) -> None:
+    if file is None:
+        if text:
+            typer.echo(text.encode("utf-8", "backslashreplace"))
+        return
+    with _opened(file) as stream:
+        stream.write(text + "\n")
+
+
+def _render_check(output_format: Format, found: Scan) -> Iterator[str]:
+    from fixbot.agent.report import formats
+
+    if output_format is Format.JSON:
+        yield formats.dumps(formats.check_json(found))
+    else:
+        yield from _render_findings(output_format, found.findings, found.files)
+
+
+def _render_findings(output_format: Format, findings: Sequence[Finding], files: Sequence[str]) -> Iterator[str]:
+    from fixbot.agent.report import formats
+
+    match output_format:
+        case Format.JSON_LINES:
+            yield from formats.json_lines(findings)
+        case Format.GITHUB:
+            yield from formats.github(findings)
+        case Format.JUNIT:
+            yield formats.junit(findings, files)
+        case Format.SARIF:
+            from fixbot.agent.report.sarif import sarif
+
+            yield formats.dumps(sarif(findings))
+        case _:
+            yield from formats.concise(findings)
+
+
+def _print_result(output_format: Format, file: Path | None, result: RunResult) -> None:
+    from fixbot.agent.report import formats
+    from fixbot.agent.result import Status
+
+    match output_format:
+        case Format.FULL:
+            from fixbot.agent.report.terminal import print_run
+
+            with _output(file) as console:
+                print_run(console, result)
+        case Format.JSON:
+            _write(file, formats.dumps(result.to_json()))
+        case Format.JSON_LINES:
+            _write(file, formats.dumps({"event": "finished", "report": result.to_json()}, indent=None))
+        case _:
+            findings = [outcome.finding for outcome in result.outcomes if outcome.status is not Status.SUPPRESSED]
+            _write(file, "\n".join(_render_findings(output_format, findings, ())))

@@ -1,0 +1,64 @@
+"""``fixbot doctor``: what is there and what is missing to work on a repository, with the cure."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fixbot.agent import workspace as ws
+from fixbot.agent.errors import FixbotError
+from fixbot.agent.report.text import line, plural
+from fixbot.agent.sandbox.choose import choose, explain
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that was looked at."""
+
+    what: str
+    good: bool
+    detail: str
+    cure: str = ""
+
+
+def diagnose(path: Path, python: Path | None) -> Iterator[Entry]:
+    """Look at everything that a run needs, in the order in which it needs it."""
+    try:
+        root = ws.locate(path)
+    except FixbotError as error:
+        yield Entry("repository", False, error.message, error.cure)
+        return
+    yield Entry("repository", True, line(str(root)))
+    yield from _sandbox(root)
+    yield from _tests(root, python)
+    yield Entry("model", True, "not needed: without one, findings that need judgement are reported as needs-model")
+
+
+def _sandbox(root: Path) -> Iterator[Entry]:
+    usable = [name for name, good, _ in explain(root) if good]
+    for name, good, why in explain(root):
+        if good or not usable:
+            yield Entry(f"sandbox {name}", good, why)
+
+
+def _tests(root: Path, python: Path | None) -> Iterator[Entry]:
+    from fixbot.agent.environments import resolve
+
+    try:
+        sandbox = choose("auto", root)
+        with tempfile.TemporaryDirectory(prefix="fixbot-doctor-") as folder:
+            state = Path(folder)
+            workspace = ws.open_workspace(root, state, "doctor")
+            yield Entry("commit", True, f"{workspace.base[:10]}" + "".join(f"; {note}" for note in workspace.notes))
+            environment = resolve(
+                workspace.root, repository=root, python=python, cache=ws.state_dir() / "environments", sandbox=sandbox
+            )
+        yield Entry("tests", True, f"run with {environment.description}" + _noted(environment.notes))
+    except FixbotError as error:
+        yield Entry("tests", False, error.message, error.cure)
+
+
+def _noted(notes: tuple[str, ...]) -> str:
+    return f" ({plural(len(notes), 'note')}: {line('; '.join(notes))})" if notes else ""

@@ -1,0 +1,217 @@
+"""One run from end to end: scan -> patch -> verify -> commit -> deliver. Every costly step is remembered in the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fixbot.agent import workspace as ws
+from fixbot.agent.config import Settings
+from fixbot.agent.environments import Environment, resolve
+from fixbot.agent.errors import NoEnvironmentError, RepositoryError, UsageError
+from fixbot.agent.events import Delivered, Emit, Found, Note, Progress, Started
+from fixbot.agent.result import Outcome, RunResult, Status
+from fixbot.agent.rounds import Rounds, fix_rounds
+from fixbot.agent.sandbox.base import Limits, MiB, Sandbox
+from fixbot.agent.sandbox.choose import choose
+from fixbot.agent.store import Ledger, RunRecord
+from fixbot.agent.verify.runner import SuiteRunner
+from fixbot.agent.verify.suite import SuiteOptions, SuiteResult
+from fixbot.detectors.finding import Finding, FixKind, Safety
+from fixbot.detectors.project import discover, is_test
+from fixbot.detectors.scan import Options, Scan, scan
+
+BRANCH = "fixbot/{base}"
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Wall seconds a stage, summed over its parts."""
+
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Measure a block as part of a stage."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.monotonic() - start, 3)
+
+
+def run(path: Path, settings: Settings, emit: Emit, *, resume: bool = False) -> RunResult:
+    """Find, fix, prove and deliver for the repository that holds ``path``. Raises FixbotError.
+
+    The user's work tree, index and HEAD are never touched; what comes back is one new branch ``fixbot/...``, if anything was proven.
+    """
+    state = ws.state_dir()
+    repository = ws.locate(path)
+    ledger = Ledger(state / "ledger.sqlite")
+    try:
+        with ws.lock(state, repository):
+            sandbox = choose(settings.sandbox, repository)
+            record = _resumed(ledger, repository, settings) if resume else _new(repository, settings)
+            workspace = ws.open_workspace(repository, state, record.id, trust_owner=settings.trust_owner)
+            try:
+                if resume and workspace.base != record.base:
+                    raise UsageError(f"the repository has moved on since run {record.id} began", "start a new run without --resume")
+                if not resume:
+                    record = RunRecord(record.id, record.repository, workspace.base, record.settings, record.started, "running")
+                    ledger.start(record)
+                emit(Started(record.id, str(repository), workspace.base, sandbox.name, resume))
+                result = _Run(workspace, settings, sandbox, ledger, record, state, emit).execute()
+                ledger.finish(record.id, "finished", result.to_json())
+                return result
+            finally:
+                ws.remove(workspace)
+    finally:
+        ledger.close()
+
+
+def _new(repository: Path, settings: Settings) -> RunRecord:
+    started = int(time.time())
+    return RunRecord(f"{time.strftime('%Y%m%d', time.gmtime(started))}-{secrets.token_hex(3)}", str(repository), "", _digest(settings), started, "running")
+
+
+def _resumed(ledger: Ledger, repository: Path, settings: Settings) -> RunRecord:
+    unfinished = next((record for record in ledger.runs(str(repository)) if record.status != "finished"), None)
+    if unfinished is None:
+        raise UsageError("there is no unfinished run of this repository to resume", "start one: fixbot run")
+    if unfinished.settings != _digest(settings):
+        raise UsageError(f"run {unfinished.id} was started with other settings", "repeat its flags, or start a new run without --resume")
+    return unfinished
+
+
+def _digest(settings: Settings) -> str:
+    data = settings.model_dump(mode="json", exclude={"jobs", "cache"})
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(slots=True)
+class _Run:
+    workspace: ws.Workspace
+    settings: Settings
+    sandbox: Sandbox
+    ledger: Ledger
+    record: RunRecord
+    state: Path
+    emit: Emit
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    def execute(self) -> RunResult:
+        """The stages in order."""
+        for note in self.workspace.notes:
+            self.emit(Note(note))
+        with self.watch("scan"):
+            found = self.scan(self.workspace.root, self.workspace.base)
+        fates, pending = _sort(found, self.settings)
+        self.emit(Found(len(found.findings), len(pending), len(found.files)))
+        environment, notes, rounds = None, list(self.workspace.notes), Rounds(self.workspace.base, fates)
+        runner: SuiteRunner | None = None
+        if pending:
+            with self.watch("environment"):
+                environment = self._environment()
+            if isinstance(environment, Environment):
+                notes += environment.notes
+                runner = self._runner(environment)
+            reason = environment if isinstance(environment, str) else ""
+            rounds = fix_rounds(self, runner, reason, rounds, pending)
+        branch = self._deliver(rounds)
+        return self._result(found, rounds, branch, environment, notes, runner)
+
+    def scan(self, root: Path, commit: str) -> Scan:
+        """Scan a folder that holds the files of a commit."""
+        settings = self.settings
+        options = Options(settings.select, settings.ignore, settings.jobs, self.state / "scan.sqlite" if settings.cache else None)
+        project = discover(root, ws.files(self.workspace, commit), settings.exclude)
+        return scan(project, options, lambda done, total: self.emit(Progress("scan", done, total)))
+
+    def _environment(self) -> Environment | str:
+        """The interpreter for the tests, or why there is none."""
+        self.emit(Progress("environment", 0, 0))
+        try:
+            return resolve(
+                self.workspace.root,
+                repository=self.workspace.repository,
+                python=self.settings.python,
+                cache=self.state / "environments",
+                sandbox=self.sandbox,
+                progress=lambda text: self.emit(Note(text)),
+            )
+        except NoEnvironmentError as error:
+            self.emit(Note(str(error)))
+            return f"the tests cannot be run: {error.message}"
+
+    def _runner(self, environment: Environment) -> SuiteRunner:
+        settings = self.settings
+        options = SuiteOptions(
+            settings.test_command, settings.timeout, settings.test_timeout, Limits(settings.timeout, memory=settings.memory * MiB)
+        )
+
+        def memo(key: str, compute: object) -> SuiteResult:
+            return self.ledger.step(self.record.id, key, compute, SuiteResult.from_json, SuiteResult.to_json)  # pyright: ignore[reportArgumentType, reportUnknownVariableType]
+
+        return SuiteRunner(self.workspace, environment, self.sandbox, options, memo, self.emit)
+
+    def _deliver(self, rounds: Rounds) -> str | None:
+        if rounds.tip == self.workspace.base or rounds.branch is None:
+            return None
+        with self.watch("deliver"):
+            ws.deliver(self.workspace, rounds.branch, rounds.tip)
+        self.emit(Delivered(rounds.branch, rounds.tip, len(rounds.commits)))
+        return rounds.branch
+
+    def _result(
+        self, found: Scan, rounds: Rounds, branch: str | None, environment: Environment | str | None, notes: list[str], runner: SuiteRunner | None
+    ) -> RunResult:
+        order = {finding.fingerprint: index for index, finding in enumerate((*found.findings, *found.suppressed))}
+        return RunResult(
+            run=self.record.id,
+            repository=str(self.workspace.repository),
+            base=self.workspace.base,
+            branch=branch,
+            tip=rounds.tip if branch else None,
+            outcomes=tuple(sorted(rounds.fates.values(), key=lambda fate: order.get(fate.finding.fingerprint, len(order)))),
+            files=len(found.files),
+            clean_files=found.clean_files,
+            skipped=found.skipped,
+            notes=tuple(dict.fromkeys((*notes, *rounds.notes))),
+            tests=rounds.tests,
+            suite_runs=runner.runs if runner else 0,
+            seconds=self.watch.seconds,
+            sandbox=self.sandbox.name,
+            environment=environment.description if isinstance(environment, Environment) else environment or "",
+            spend={"model": None, "tokens": 0, "cost": 0.0},
+        )
+
+
+def _sort(found: Scan, settings: Settings) -> tuple[dict[str, Outcome], list[Finding]]:
+    """Fates that are clear at once, and the findings that a codemod may fix, worst first."""
+    fates = {finding.fingerprint: Outcome(finding, Status.SUPPRESSED, "muted by a comment") for finding in found.suppressed}
+    pending: list[Finding] = []
+    for finding in found.findings:
+        fate = _early_fate(finding, settings)
+        if fate is None:
+            pending.append(finding)
+        else:
+            fates[finding.fingerprint] = Outcome(finding, *fate)
+    return fates, sorted(pending, key=lambda finding: (finding.severity.rank, finding.path, finding.span))
+
+
+def _early_fate(finding: Finding, settings: Settings) -> tuple[Status, str] | None:
+    if finding.fix.kind is FixKind.NONE:
+        return Status.NOT_ATTEMPTED, "reported only"
+    if is_test(finding.path):
+        return Status.NOT_ATTEMPTED, "in test code, which fixes do not touch"
+    if finding.fix.kind is FixKind.MODEL:
+        return Status.NEEDS_MODEL, "no codemod for this shape; needs a model"
+    if finding.fix.safety is Safety.UNSAFE and not settings.unsafe_fixes:
+        return Status.NOT_ATTEMPTED, "its fix may change behaviour elsewhere; allow it with --unsafe-fixes"
+    return None

@@ -1,0 +1,106 @@
+"""A run as a Markdown bug report: severity, place, description, impact, fix, evidence for each finding; clean files counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from fixbot.agent.report.text import clean, plural
+from fixbot.agent.result import Outcome, RunResult, Status
+from fixbot.detectors.finding import Severity
+from fixbot.detectors.registry import all_rules
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!@&])")
+
+
+def markdown(result: RunResult) -> str:
+    """The whole report as one document."""
+    return "\n".join(_document(result)) + "\n"
+
+
+def _document(result: RunResult) -> Iterator[str]:
+    shown = [outcome for outcome in result.outcomes if outcome.status is not Status.SUPPRESSED]
+    yield from ("# Bug report", "", "## Summary", "")
+    counts = ", ".join(f"{severity.value}: {sum(one.finding.severity is severity for one in shown)}" for severity in Severity)
+    yield f"- **Files scanned:** {result.files} ({result.clean_files} clean, {len(result.skipped)} skipped)"
+    yield f"- **Findings:** {len(shown)} ({counts})"
+    yield f"- **Fixed:** {result.count(Status.FIXED)}" + (f", on branch `{result.branch}`" if result.branch else "")
+    yield f"- **Base:** `{result.base[:12]}`; run `{result.run}`; sandbox: {result.sandbox}"
+    yield f"- **Tests without fixes:** {tests_line(result.tests)}; {plural(result.suite_runs, 'suite run')}"
+    yield from (f"- **Note:** {escape(note)}" for note in result.notes)
+    yield from ("", "## Findings", "")
+    for number, outcome in enumerate(sorted(shown, key=lambda one: one.finding.severity.rank), 1):
+        yield from _finding(number, outcome)
+    if result.skipped:
+        yield from ("## Files skipped", "")
+        yield from (f"- {code(entry.path)}: {escape(entry.reason)}" for entry in result.skipped)
+
+
+def _finding(number: int, outcome: Outcome) -> Iterator[str]:
+    one = outcome.finding
+    yield f"### {number}. {one.rule}: {code(one.path.rpartition('/')[2])}"
+    yield ""
+    yield f"- **File:** {code(f'{one.path}:{one.span.line}')}" + (f" in {code(one.scope)}" if one.scope else "")
+    yield f"- **Severity:** {one.severity.value}"
+    yield f"- **Description:** {escape(one.message)}"
+    yield f"- **Impact:** {impact(one.rule)}"
+    yield f"- **Status:** {outcome.status.value}" + (f": {escape(outcome.reason)}" if outcome.reason else "")
+    if outcome.verdict:
+        yield f"- **Evidence:** {escape(evidence_line(outcome.verdict))}"
+    if outcome.commit:
+        yield f"- **Commit:** `{outcome.commit[:12]}`"
+    for place in one.related:
+        yield f"- **See:** {code(f'{place.path}:{place.line}')}: {escape(place.message)}"
+    yield f"- **Fingerprint:** `{one.fingerprint}`"
+    if outcome.patch:
+        fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", outcome.patch["diff"])), default=0))
+        yield from ("- **Fix:**", "", f"{fence}diff", clean(outcome.patch["diff"]).rstrip("\n"), fence)
+    yield ""
+
+
+@cache
+def impact(rule: str) -> str:
+    """The first paragraph of the rule page's "Why it is a bug", on one line."""
+    known = all_rules().get(rule)
+    if known is None:
+        return "A comment that looks as if it muted something."
+    match = re.search(r"^## Why it is a bug\n+(.+?)(?:\n\n|\Z)", known.page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return " ".join(match[1].split()) if match else known.summary
+
+
+def tests_line(tests: Mapping[str, Any]) -> str:
+    """The baseline in a few words."""
+    if not tests:
+        return "not run"
+    if tests["problem"]:
+        return f"no verdict possible: {clean(tests['problem'])}"
+    flaky = f", {len(tests['flaky'])} flaky" if tests["flaky"] else ""
+    return f"{tests['passed']} passed, {tests['failed']} failed{flaky}"
+
+
+def evidence_line(verdict: Mapping[str, Any]) -> str:
+    """A verdict in one line."""
+    if verdict["grade"] == "unverifiable":
+        return f"unverifiable: {verdict['reason']}"
+    if verdict["newly_failing"]:
+        return f"{plural(len(verdict['newly_failing']), 'test')} newly failing: {', '.join(verdict['newly_failing'][:3])}"
+    lines, tests = verdict["changed_lines_covered"], verdict["executed_by"]
+    by = f" ({tests[0]}{' and others' if len(tests) > 1 else ''})" if tests else ""
+    suite = f"{verdict['tests_before']} tests passed before, {verdict['tests_after']} after"
+    if not lines["changed"]:
+        return f"{verdict['grade']}: {suite}; {verdict['reason']}"
+    return f"{verdict['grade']}: {lines['executed']} of {lines['changed']} changed lines executed by passing tests{by}; {suite}"
+
+
+def escape(text: str) -> str:
+    """Text of others as Markdown that shows it literally: no markup, mention, link or HTML."""
+    return _SPECIAL.sub(r"\\\1", clean(text).replace("\n", " "))
+
+
+def code(text: str) -> str:
+    """Text of others as inline code."""
+    shown = clean(text).replace("\n", "\\n")
+    fence = "`" * (1 + max((len(run) for run in re.findall(r"`+", shown)), default=0))
+    return f"{fence} {shown} {fence}" if "`" in shown else f"`{shown}`"

@@ -1,0 +1,181 @@
+"""Reports for a person at a terminal: findings with their code, a run with its evidence and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from fixbot.agent.report.markdown import evidence_line, tests_line
+from fixbot.agent.report.text import clean, line, plural
+from fixbot.agent.result import Outcome, RunResult, Status
+from fixbot.detectors.finding import Finding, FixKind, Safety, Severity
+from fixbot.detectors.project import Skipped
+from fixbot.detectors.scan import Scan
+from fixbot.detectors.source import SkippedFile, SourceFile
+
+_STYLE = {Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
+_LEFT = {
+    Status.REGRESSED: "The suite gets worse with these fixes, so they were dropped",
+    Status.FAILED: "These fixes were refused before any test ran",
+    Status.UNVERIFIABLE: "Fixes that could not be checked, so they were not committed",
+    Status.ABSTAINED: "The codemod knows the rule but not this shape of code",
+    Status.NEEDS_MODEL: "These need judgement: a model or a person",
+    Status.OVER_BUDGET: "Not reached within the budget",
+    Status.NOT_ATTEMPTED: "Reported only",
+}
+_DIFF_LINES = 14
+
+
+def print_check(console: Console, found: Scan, root: Path) -> None:
+    """Findings with the code that they are about, then the summary."""
+    for one in found.findings:
+        _print_finding(console, one, root)
+    _print_skipped(console, found.skipped)
+    console.print(summary(found.findings, len(found.files), found.clean_files))
+    fixable = sum(one.fix.kind is FixKind.CODEMOD for one in found.findings)
+    if fixable:
+        console.print(Text(f"{plural(fixable, 'finding')} can be fixed without a model: fixbot run", "dim"))
+
+
+def summary(findings: Sequence[Finding], files: int, clean_files: int) -> Text:
+    """``3 findings (1 critical, 2 medium) in 42 files, 40 of them clean``."""
+    if not findings:
+        return Text(f"No findings in {plural(files, 'file')}", "green")
+    counts = [(severity, sum(one.severity is severity for one in findings)) for severity in Severity]
+    parts = ", ".join(f"{count} {severity.value}" for severity, count in counts if count)
+    return Text(f"{plural(len(findings), 'finding')} ({parts}) in {plural(files, 'file')}, {clean_files} of them clean")
+
+
+def _print_finding(console: Console, one: Finding, root: Path) -> None:
+    head = Text()
+    head.append(f"{line(one.path)}:{one.span.line}:{one.span.column}", "bold")
+    head.append(f" {one.severity.value} ", _STYLE[one.severity])
+    head.append(one.rule, "bold magenta")
+    console.print(head)
+    console.print(Padding(Text(line(one.message)), (0, 0, 0, 2)))
+    for number, text in _excerpt(root, one):
+        console.print(Text.assemble((f"{number:>6} | ", "dim"), text), no_wrap=True, overflow="ellipsis", crop=True)
+        if number == one.span.line and one.span.end_line == one.span.line:
+            width = max(1, one.span.end_column - one.span.column)
+            console.print(Text.assemble((" " * 7 + "| ", "dim"), " " * (one.span.column - 1), ("^" * width, _STYLE[one.severity])), no_wrap=True, crop=True)
+    for place in one.related:
+        console.print(Text(f"  see {line(place.path)}:{place.line}: {line(place.message)}", "dim"))
+    console.print(Text(f"  fix: {fix_words(one)}", "dim"))
+    console.print()
+
+
+def fix_words(one: Finding) -> str:
+    """What can fix a finding, in words."""
+    match one.fix.kind:
+        case FixKind.CODEMOD:
+            return "codemod" if one.fix.safety is Safety.SAFE else "codemod, with --unsafe-fixes"
+        case FixKind.MODEL:
+            return "needs a model"
+        case FixKind.NONE:
+            return "none"
+
+
+def _excerpt(root: Path, one: Finding) -> Iterable[tuple[int, str]]:
+    try:
+        lines = SourceFile(one.path, (root / one.path).read_bytes()).lines
+    except (OSError, SkippedFile):
+        return
+    for number in range(max(1, one.span.line - 1), min(len(lines), one.span.line + 1) + 1):
+        yield number, clean(lines[number - 1]).replace("\t", " ")
+
+
+def _print_skipped(console: Console, skipped: Sequence[Skipped]) -> None:
+    for entry in skipped[:20]:
+        console.print(Text(f"skipped {line(entry.path)}: {entry.reason}", "dim"))
+    if len(skipped) > 20:
+        console.print(Text(f"skipped {len(skipped) - 20} more files", "dim"))
+
+
+# A run
+
+
+def print_run(console: Console, result: RunResult) -> None:
+    """What was found and fixed, the evidence, what is left and why, and what to type next."""
+    fixed = [outcome for outcome in result.outcomes if outcome.status is Status.FIXED]
+    console.print()
+    if fixed:
+        _heading(console, f"Fixed and proven: {plural(len(fixed), 'finding')} in {plural(len({o.commit for o in fixed}), 'commit')}", "green")
+        for outcome in _by_severity(fixed):
+            _print_fixed(console, outcome)
+    for status, why in _LEFT.items():
+        left = [outcome for outcome in result.outcomes if outcome.status is status]
+        if left:
+            _heading(console, f"{why}: {len(left)}", "yellow")
+            for outcome in _by_severity(left):
+                _print_left(console, outcome)
+            console.print()
+    _print_figures(console, result)
+    _print_next(console, result)
+
+
+def _by_severity(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    return sorted(outcomes, key=lambda outcome: (outcome.finding.severity.rank, outcome.finding.path, outcome.finding.span))
+
+
+def _heading(console: Console, text: str, style: str) -> None:
+    console.print(Text(text, f"bold {style}"))
+    console.print()
+
+
+def _print_fixed(console: Console, outcome: Outcome) -> None:
+    one = outcome.finding
+    head = Text.assemble((f"{one.severity.value:<9}", _STYLE[one.severity]), (one.rule, "bold"), f"  {line(one.path)}:{one.span.line}")
+    head.append(f"  {(outcome.commit or '')[:9]}", "dim")
+    console.print(head)
+    console.print(Padding(Text(line(one.message)), (0, 0, 0, 9)))
+    rows = [row for row in (outcome.patch or {"diff": ""})["diff"].splitlines() if row[:1] in "+-" and row[:3] not in ("+++", "---")]
+    for row in rows[:_DIFF_LINES]:
+        console.print(Text(f"         {clean(row)}", "green" if row[0] == "+" else "red"), no_wrap=True, overflow="ellipsis", crop=True)
+    if len(rows) > _DIFF_LINES:
+        console.print(Text(f"         ... {len(rows) - _DIFF_LINES} more changed lines", "dim"))
+    words = evidence_line(outcome.verdict) if outcome.verdict else outcome.reason
+    console.print(Padding(Text(line(words), "dim"), (0, 0, 0, 9)))
+    console.print()
+
+
+def _print_left(console: Console, outcome: Outcome) -> None:
+    one = outcome.finding
+    console.print(Text.assemble((f"{one.severity.value:<9}", _STYLE[one.severity]), (one.rule, "bold"), f"  {line(one.path)}:{one.span.line}"))
+    console.print(Padding(Text(line(one.message)), (0, 0, 0, 9)))
+    if outcome.reason and outcome.status not in (Status.NEEDS_MODEL,):
+        console.print(Padding(Text(line(outcome.reason), "dim"), (0, 0, 0, 9)))
+
+
+def _print_figures(console: Console, result: RunResult) -> None:
+    muted = result.count(Status.SUPPRESSED)
+    rows = {
+        "Files": f"{result.files} scanned, {result.clean_files} clean, {len(result.skipped)} skipped" + (f"; {plural(muted, 'finding')} muted" if muted else ""),
+        "Tests": f"{tests_line(result.tests)} without fixes; {plural(result.suite_runs, 'suite run')}" if result.tests else "not run",
+        "Run with": "; ".join(filter(None, (result.environment, f"sandbox {result.sandbox}"))),
+        "Time": ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items()),
+    }
+    for name, text in rows.items():
+        console.print(Text.assemble((f"{name:<9}", "bold"), line(text)))
+    for note in result.notes:
+        console.print(Text.assemble((f"{'Note':<9}", "bold"), line(note)))
+    console.print()
+
+
+def _print_next(console: Console, result: RunResult) -> None:
+    if result.branch is None:
+        words = "Nothing to fix." if not result.outcomes else "No fix was proven; no branch was made."
+        console.print(Text(words, "green" if not result.outcomes else ""))
+        console.print(Text(f"  {'fixbot report ' + result.run + ' --markdown':<44} the whole report", "dim"))
+        return
+    console.print(Text.assemble("The fixes are on branch ", (result.branch, "bold green"), "; your work tree was not touched. Next:"))
+    for command, what in (
+        (f"git log -p {result.base[:10]}..{result.branch}", "read them, one commit a finding"),
+        (f"git merge {result.branch}", "take them all"),
+        (f"fixbot apply {result.run}", "or take them into your work tree"),
+        (f"fixbot report {result.run} --markdown", "the whole report"),
+    ):
+        console.print(Text.assemble(f"  {command:<48}", (what, "dim")), no_wrap=True)

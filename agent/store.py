@@ -1,0 +1,127 @@
+"""The ledger: what every run did, step by step, in one sqlite file. A killed run resumes from it and loses at most the step under way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fixbot.agent.errors import LedgerError
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    id TEXT PRIMARY KEY, repository TEXT NOT NULL, base TEXT NOT NULL, settings TEXT NOT NULL,
+    started INTEGER NOT NULL, status TEXT NOT NULL DEFAULT 'running', report TEXT
+);
+CREATE TABLE IF NOT EXISTS steps (
+    run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, key)
+) WITHOUT ROWID;
+"""
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as the ledger knows it. ``started`` is seconds since 1970; ``status`` is running, finished or interrupted."""
+
+    id: str
+    repository: str
+    base: str
+    settings: str
+    started: int
+    status: str
+    report: dict[str, Any] | None = None
+
+
+class Ledger:
+    """The runs of all repositories of this user. Every write is one transaction, on disk when it returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._database = sqlite3.connect(path, timeout=30, isolation_level=None)
+            os.chmod(path, 0o600)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.execute("PRAGMA foreign_keys=ON")
+            version = int(self._database.execute("PRAGMA user_version").fetchone()[0])
+            if version not in (0, _VERSION):
+                raise LedgerError(f"the ledger {path} is of version {version}, this fixbot writes {_VERSION}", "move the file away")
+            self._database.executescript(_SCHEMA)
+            self._database.execute(f"PRAGMA user_version={_VERSION}")
+        except (OSError, sqlite3.Error) as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _failure(self, error: Exception) -> LedgerError:
+        return LedgerError(f"the ledger {self._path} cannot be used: {error}", "free disk space, or set FIXBOT_STATE_DIR to another folder")
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._database
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    # Runs
+
+    def start(self, record: RunRecord) -> None:
+        """Enter a new run."""
+        with self._guarded() as database:
+            row = (record.id, record.repository, record.base, record.settings, record.started, record.status)
+            database.execute("INSERT INTO runs (id, repository, base, settings, started, status) VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def finish(self, run: str, status: str, report: dict[str, Any] | None = None) -> None:
+        """Note how a run ended; the steps of a finished run are dropped, its report holds what they said."""
+        with self._guarded() as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("UPDATE runs SET status = ?, report = ? WHERE id = ?", (status, json.dumps(report) if report else None, run))
+            if status == "finished":
+                database.execute("DELETE FROM steps WHERE run = ?", (run,))
+            database.execute("COMMIT")
+
+    def find(self, run: str) -> RunRecord:
+        """A run by its id or an unambiguous beginning of it; ``last`` is the newest. Raises LedgerError."""
+        with self._guarded() as database:
+            if run == "last":
+                rows = database.execute("SELECT * FROM runs ORDER BY started DESC, rowid DESC LIMIT 1").fetchall()
+            else:
+                rows = database.execute("SELECT * FROM runs WHERE substr(id, 1, length(?)) = ?", (run, run)).fetchall()
+        if len(rows) != 1:
+            raise LedgerError(f"{len(rows) or 'no'} runs begin with `{run}`", "`fixbot report --list` lists the runs")
+        return _record(rows[0])
+
+    def runs(self, repository: str | None = None) -> Iterator[RunRecord]:
+        """The runs, newest first; of one repository when its path is given."""
+        with self._guarded() as database:
+            rows = database.execute(
+                "SELECT * FROM runs WHERE ? IS NULL OR repository = ? ORDER BY started DESC, rowid DESC", (repository, repository)
+            ).fetchall()
+        yield from map(_record, rows)
+
+    # Steps
+
+    def step(self, run: str, key: str, compute: Callable[[], _Value], load: Callable[[Any], _Value], dump: Callable[[_Value], Any]) -> _Value:
+        """The value of a step: from the ledger where an earlier try of this run got that far, else computed and noted down."""
+        with self._guarded() as database:
+            row = database.execute("SELECT value FROM steps WHERE run = ? AND key = ?", (run, key)).fetchone()
+        if row is not None:
+            return load(json.loads(row[0]))
+        value = compute()
+        with self._guarded() as database:
+            database.execute("INSERT OR REPLACE INTO steps VALUES (?, ?, ?)", (run, key, json.dumps(dump(value))))
+        return value
+
+
+def _record(row: tuple[Any, ...]) -> RunRecord:
+    return RunRecord(*row[:6], report=json.loads(row[6]) if row[6] else None)

@@ -1,0 +1,59 @@
+"""Verify many patches with few runs of the suite: all at once, and only when that fails, look for the bad ones by halves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from fixbot.agent.verify.verdict import Delta
+from fixbot.patchers.patch import Patch
+
+Judge = Callable[[Sequence[Patch], tuple[str, ...] | None], Delta]
+"""Runs the suite with these patches: all of it, or only the named tests. Raises nothing for a bad run: the Delta says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Which patches can stand together, and what the others broke. ``final`` is the whole suite's word on the accepted ones."""
+
+    accepted: tuple[Patch, ...]
+    rejected: dict[str, Delta] = field(default_factory=dict[str, Delta])
+    final: Delta = field(default_factory=Delta)
+
+
+def verify_batch(patches: Sequence[Patch], judge: Judge) -> Batch:
+    """Split patches into those that can be applied together without making a test worse, and the rest.
+
+    One bad patch among n costs at most log2(n) + 4 runs, and only the first and the last of them are whole: the search between them
+    runs just the tests that failed. Tests that pass when they are run again are flaky and decide nothing. Of patches that are bad only
+    together the later one is taken for the bad one.
+    """
+    accepted = list(patches)
+    rejected: dict[str, Delta] = {}
+    while accepted:
+        whole = judge(accepted, None)
+        if whole.good:
+            return Batch(tuple(accepted), rejected, whole)
+        focus = whole.newly_failing or None
+        if focus and judge(accepted, focus).good:
+            again = judge(accepted, None)
+            if again.good:
+                return Batch(tuple(accepted), rejected, replace(again, flaky=focus))
+            focus, whole = None, again  # they fail only among the others: each probe must be a whole run
+        bad, delta = _find_bad(accepted, focus, whole, judge)
+        accepted.remove(bad)
+        rejected[bad.finding] = delta
+    return Batch((), rejected)
+
+
+def _find_bad(suspects: Sequence[Patch], focus: tuple[str, ...] | None, failure: Delta, judge: Judge) -> tuple[Patch, Delta]:
+    """One bad patch of the suspects, which fail together, and what it broke."""
+    good: Sequence[Patch] = ()
+    while len(suspects) > 1:
+        left, right = suspects[: len(suspects) // 2], suspects[len(suspects) // 2 :]
+        delta = judge([*good, *left], focus)
+        if delta.good:
+            good, suspects = [*good, *left], right
+        else:
+            suspects, failure = left, delta
+    return suspects[0], failure

@@ -1,0 +1,137 @@
+"""Which lines a patch changed in the patched files, and which passing tests executed them."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import CodeType
+
+from fixbot.agent.verify.results import SuiteResult
+from fixbot.detectors.finding import Finding
+from fixbot.patchers.patch import Edit, Patch
+
+Lines = Mapping[str, frozenset[int]]  # path -> lines of the patched file
+_SHOWN = 5
+
+
+def evidence_lines(patches: Sequence[Patch], findings: Mapping[str, Finding], base: Mapping[str, bytes], patched: Mapping[str, bytes]) -> dict[str, Lines]:
+    """For each patch (by its finding) the lines whose execution shows that it was tried, when all are applied to ``base`` together.
+
+    These are the first lines of the changed statements. Where a patch only adds imports, the line that lacked the import is meant.
+    """
+    edits: defaultdict[str, set[Edit]] = defaultdict(set)
+    for patch in patches:
+        for edit in patch.edits:
+            edits[edit.path].add(edit)
+    maps = {path: _LineMap(base[path], sorted(changes), patched[path]) for path, changes in edits.items() if path.endswith((".py", ".pyw"))}
+    return {patch.finding: _lines_of(patch, findings[patch.finding], maps) for patch in patches}
+
+
+def _lines_of(patch: Patch, finding: Finding, maps: Mapping[str, _LineMap]) -> Lines:
+    lines: dict[str, frozenset[int]] = {}
+    imports_only = True
+    for path in patch.paths:
+        if path in maps:
+            changed = {number for edit in patch.edits if edit.path == path for number in maps[path].changed(edit)}
+            statements = maps[path].statements(changed)
+            imports_only = imports_only and statements <= maps[path].imports
+            lines[path] = frozenset(statements)
+    if imports_only and finding.path in lines:
+        moved = maps[finding.path].moved(finding.span.line)
+        lines[finding.path] = frozenset(maps[finding.path].statements({moved}))
+    return {path: numbers for path, numbers in lines.items() if numbers}
+
+
+class _LineMap:
+    """Lines of a file before and after its edits."""
+
+    def __init__(self, base: bytes, edits: Sequence[Edit], patched: bytes) -> None:
+        self._base_starts = _line_starts(base)
+        self._starts = _line_starts(patched)
+        self._edits = edits
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(patched)
+            self._executable = set(_code_lines(compile(tree, "<patched>", "exec", dont_inherit=True)))
+        self._blocks = [node for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case)]
+        self.imports = {node.lineno for node in self._blocks if isinstance(node, ast.Import | ast.ImportFrom)}
+
+    def changed(self, edit: Edit) -> range:
+        """The lines of the patched file that an edit's new text stands on."""
+        start = edit.start + sum(len(other.data) - (other.end - other.start) for other in self._edits if other < edit)
+        data = edit.data
+        leading = len(data) - len(data.lstrip(b"\r\n")) if data.strip() else 0
+        last = max(start + leading, start + len(data.rstrip(b"\r\n")) - 1)
+        return range(self._line(start + leading), self._line(last) + 1)
+
+    def moved(self, line: int) -> int:
+        """Where a line of the base stands in the patched file."""
+        offset = self._base_starts[line - 1]
+        return self._line(offset + sum(len(edit.data) - (edit.end - edit.start) for edit in self._edits if edit.end <= offset))
+
+    def statements(self, lines: Collection[int]) -> set[int]:
+        """The first executable lines of the statements that lines belong to; a line of no statement (blank, comment) gives none."""
+        found: set[int] = set()
+        for line in lines:
+            around = [node for node in self._blocks if _first(node) <= line <= _header_end(node)]
+            if around:
+                node = max(around, key=_first)
+                first = next((number for number in range(_first(node), _header_end(node) + 1) if number in self._executable), None)
+                if first:
+                    found.add(first)
+        return found
+
+    def _line(self, offset: int) -> int:
+        return bisect_right(self._starts, offset)
+
+
+def _first(node: ast.stmt | ast.ExceptHandler | ast.match_case) -> int:
+    return node.pattern.lineno if isinstance(node, ast.match_case) else node.lineno
+
+
+def _header_end(node: ast.stmt | ast.ExceptHandler | ast.match_case) -> int:
+    """The last line of a statement, or of what precedes the block of a compound one."""
+    body: list[ast.stmt] = getattr(node, "body", [])
+    if body:
+        return max(_first(node), body[0].lineno - 1)
+    return _first(node) if isinstance(node, ast.match_case) else node.end_lineno or node.lineno
+
+
+def _line_starts(data: bytes) -> list[int]:
+    starts = [0]
+    for line in data.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    return starts
+
+
+def _code_lines(code: CodeType) -> Iterator[int]:
+    yield from (line for _, _, line in code.co_lines() if line)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _code_lines(constant)
+
+
+def watched(lines: Iterable[Lines]) -> dict[str, set[int]]:
+    """All lines to look for, by path: what a suite run is asked to watch."""
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    for entry in lines:
+        for path, numbers in entry.items():
+            found[path] |= numbers
+    return found
+
+
+def executed(lines: Lines, run: SuiteResult) -> tuple[int, int, tuple[str, ...]]:
+    """How many of a patch's lines passing tests (or the imports before them) executed, how many there are, and some of the tests."""
+    seen: set[tuple[str, int]] = set()
+    tests: list[str] = []
+    for test in run.tests.values():
+        if test.outcome in ("passed", "xfailed", "xpassed"):
+            hit = {(path, number) for path, numbers in test.lines.items() for number in numbers if number in lines.get(path, ())}
+            if hit:
+                tests.append(test.id)
+            seen |= hit
+    seen |= {(path, number) for path, numbers in run.import_lines.items() for number in numbers if number in lines.get(path, ())}
+    return len(seen), sum(map(len, lines.values())), tuple(tests[:_SHOWN])

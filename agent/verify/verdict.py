@@ -1,0 +1,123 @@
+"""Compare a run of the suite with the baseline, test by test. Counts and exit codes decide nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from fixbot.agent.verify.results import SuiteResult, TestOutcome
+
+_GOOD: frozenset[TestOutcome] = frozenset({"passed", "xpassed", "xfailed"})
+
+
+class Grade(StrEnum):
+    """How well a fix is proven.
+
+    ``verified``: no test got worse and passing tests executed every changed line. ``checked``: no test got worse, but some or all of
+    the changed lines were not executed. ``unverifiable``: the suite could not tell; the reason says why.
+    """
+
+    VERIFIED = "verified"
+    CHECKED = "checked"
+    UNVERIFIABLE = "unverifiable"
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The suite without any fix. ``stable`` are the outcomes that agree in all of its runs; the other tests are ``flaky`` and decide nothing."""
+
+    stable: Mapping[str, TestOutcome]
+    flaky: tuple[str, ...]
+    problem: str = ""
+
+    @property
+    def passing(self) -> int:
+        """How many stable tests pass."""
+        return sum(outcome in _GOOD for outcome in self.stable.values())
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Stable tests that fail without any fix."""
+        return tuple(name for name, outcome in self.stable.items() if outcome in ("failed", "error"))
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What a run of the suite says against the baseline. ``problem`` is set when the run itself was no good."""
+
+    newly_failing: tuple[str, ...] = ()
+    newly_passing: tuple[str, ...] = ()
+    flaky: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing got worse."""
+        return not self.newly_failing and not self.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The proof of one fix. Test numbers are of the suite before and after; ``lines`` are (executed, changed) line counts.
+
+    ``executed_by`` names some of the passing tests that ran the changed lines.
+    """
+
+    grade: Grade
+    reason: str = ""
+    tests_before: int = 0
+    tests_after: int = 0
+    newly_failing: tuple[str, ...] = ()
+    newly_passing: tuple[str, ...] = ()
+    flaky: tuple[str, ...] = ()
+    lines: tuple[int, int] = (0, 0)
+    executed_by: tuple[str, ...] = ()
+    finding_gone: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as run reports show it."""
+        return {
+            "grade": self.grade.value,
+            "reason": self.reason,
+            "tests_before": self.tests_before,
+            "tests_after": self.tests_after,
+            "newly_failing": list(self.newly_failing),
+            "newly_passing": list(self.newly_passing),
+            "flaky": list(self.flaky),
+            "changed_lines_covered": {"executed": self.lines[0], "changed": self.lines[1]},
+            "executed_by": list(self.executed_by),
+            "finding_gone": self.finding_gone,
+            "proof_test": None,
+        }
+
+
+def make_baseline(runs: list[SuiteResult]) -> Baseline:
+    """The baseline of one or more runs of the same tree. Its ``problem`` says when they are no base to compare with."""
+    for run in runs:
+        if not run.complete:
+            return Baseline({}, (), run.problem)
+    names = {name for run in runs for name in run.tests}
+    outcomes = {name: {run.tests[name].outcome if name in run.tests else None for run in runs} for name in names}
+    stable = {name: seen.pop() for name, seen in outcomes.items() if len(seen) == 1}
+    flaky = tuple(sorted(names - stable.keys()))
+    baseline = Baseline({name: outcome for name, outcome in sorted(stable.items()) if outcome}, flaky)
+    if not any(outcome in _GOOD for outcome in baseline.stable.values()):
+        return Baseline(baseline.stable, flaky, "no test passes without the fixes, so none can show that a fix breaks nothing")
+    return baseline
+
+
+def compare(baseline: Baseline, run: SuiteResult, only: frozenset[str] | None = None) -> Delta:
+    """What got worse and what got better in a run. ``only`` limits the comparison to the tests that the run was asked for.
+
+    A test that passed must pass again: failed, skipped and missing all count as worse. Collection errors need no look of their own:
+    the tests of that file are then missing.
+    """
+    if not run.complete:
+        return Delta(problem=run.problem)
+    wanted = {name: outcome for name, outcome in baseline.stable.items() if only is None or name in only}
+    after = {name: run.tests[name].outcome if name in run.tests else None for name in wanted}
+    worse = [name for name, outcome in wanted.items() if outcome in _GOOD and after[name] not in _GOOD]
+    better = [name for name, outcome in wanted.items() if outcome in ("failed", "error") and after[name] in _GOOD]
+    return Delta(tuple(worse), tuple(better))

@@ -1,0 +1,3 @@
+from . import plugins
+
+__version__ = "2.36.1"

@@ -1,0 +1,3 @@
+class FastApiIntegration:
+    def __init__(self, **options):
+        pass

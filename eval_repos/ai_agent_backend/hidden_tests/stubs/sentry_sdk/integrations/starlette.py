@@ -1,0 +1,3 @@
+class StarletteIntegration:
+    def __init__(self, **options):
+        pass
