@@ -12,11 +12,11 @@ from fixbot.agent.errors import RepositoryError, UsageError
 from fixbot.agent.history import finished_run
 from fixbot.agent.report.text import clean, plural
 from fixbot.agent.result import Outcome, RunResult, Status
+from fixbot.detectors.finding import Safety
 from fixbot.detectors.registry import all_rules
 from fixbot.patchers.difference import unified
 from fixbot.patchers.edits import GateError, check_path
 from fixbot.patchers.patch import Edit, Origin, Patch, apply_patches, blob_id
-from fixbot.detectors.finding import Safety
 
 
 def apply_run(run: str, wanted: Sequence[str], path: Path | None, *, allow_dirty: bool, dry: bool) -> Iterator[str]:
@@ -43,7 +43,9 @@ def _choose(result: RunResult, wanted: Sequence[str]) -> list[Patch]:
     fixed = [outcome for outcome in result.outcomes if outcome.status is Status.FIXED and outcome.patch]
     for entry in wanted:
         if not any(outcome.finding.fingerprint.startswith(entry) for outcome in fixed):
-            raise UsageError(f"run {result.run} has no proven fix `{entry}`", f"`fixbot report {result.run} --markdown` shows the fingerprints")
+            raise UsageError(
+                f"run {result.run} has no proven fix `{entry}`", f"`fixbot report {result.run} --markdown` shows the fingerprints"
+            )
     chosen = [one for one in fixed if not wanted or one.finding.fingerprint.startswith(tuple(wanted))]
     if not chosen:
         raise UsageError(f"run {result.run} has no proven fix to apply")

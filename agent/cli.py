@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -55,7 +55,9 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file
 Isolated = Annotated[bool, typer.Option("--isolated", help="Ignore the repository's own settings.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Processes for the scan.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Scan every file anew.")]
-ChangedSince = Annotated[str | None, typer.Option("--changed-since", metavar="REV", help="Only findings on lines changed since a revision.")]
+ChangedSince = Annotated[
+    str | None, typer.Option("--changed-since", metavar="REV", help="Only findings on lines changed since a revision.")
+]
 BaselineFile = Annotated[Path | None, typer.Option("--baseline", help="JSON report whose findings are not reported again.")]
 SarifIn = Annotated[list[Path] | None, typer.Option("--sarif-in", help="Also report the results of this SARIF file.")]
 ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 even if findings are left.")]
@@ -98,7 +100,8 @@ def check(
 
     Reads tracked and untracked files, not ignored ones; a folder outside git is read whole.
     """
-    from fixbot.agent.check import Request, check as run_check
+    from fixbot.agent.check import Request
+    from fixbot.agent.check import check as run_check
 
     flags = {"select": _split(select), "ignore": _split(ignore), "jobs": jobs, "cache": False if no_cache else None}
     settings = _settings(path, flags, config, isolated)
@@ -159,7 +162,7 @@ def run(
     if settings.sandbox == "none":
         typer.echo("warning: --sandbox none: the repository's tests run with all of your rights", err=True)
     if output_format is Format.JSON_LINES:
-        from fixbot.agent.events import Event, to_json
+        from fixbot.agent.events import to_json
         from fixbot.agent.report.formats import dumps
 
         result = pipeline.run(path, settings, lambda event: typer.echo(dumps(to_json(event), indent=None)), resume=resume)
@@ -295,9 +298,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except typer.TyperException as error:  # pragma: no cover
-        error.show()
-        sys.exit(2)
+    except typer.TyperException as error:
+        _fail(str(error))
 
 
 def _fail(text: str) -> None:
@@ -341,7 +343,7 @@ def _unknown_rule(name: str) -> UsageError:
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Any]:
+def _progress(quiet: bool) -> Generator[Any]:
     from rich.console import Console
 
     from fixbot.agent.report.progress import progress
@@ -351,7 +353,7 @@ def _progress(quiet: bool) -> Iterator[Any]:
 
 
 @contextmanager
-def _output(file: Path | None) -> Iterator[Console]:
+def _output(file: Path | None) -> Generator[Console]:
     from rich.console import Console
 
     if file is None:
@@ -362,7 +364,7 @@ def _output(file: Path | None) -> Iterator[Console]:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Any]:
+def _opened(file: Path) -> Generator[Any]:
     try:
         with open(file, "w", encoding="utf-8") as stream:
             yield stream

@@ -52,9 +52,7 @@ def _tests(root: Path, python: Path | None) -> Iterator[Entry]:
             state = Path(folder)
             workspace = ws.open_workspace(root, state, "doctor")
             yield Entry("commit", True, f"{workspace.base[:10]}" + "".join(f"; {note}" for note in workspace.notes))
-            environment = resolve(
-                workspace.root, repository=root, python=python, cache=ws.state_dir() / "environments", sandbox=sandbox
-            )
+            environment = resolve(workspace.root, repository=root, python=python, cache=ws.state_dir() / "environments", sandbox=sandbox)
         yield Entry("tests", True, f"run with {environment.description}" + _noted(environment.notes))
     except FixbotError as error:
         yield Entry("tests", False, error.message, error.cure)

@@ -1,12 +1,12 @@
 """Errors that end a command with one line that says what to do.
 
-    FixbotError            exit code 2; its text is shown as it is
-    |-- UsageError         a flag, path, rule or configuration key is wrong
-    |-- RepositoryError    the target is not a git repository that can be worked on
-    |-- SandboxError       no sandbox can be had, or it could not start
-    |-- NoEnvironmentError no interpreter with the target's dependencies
-    |-- LedgerError        the record of a run is missing, damaged or of another version
-    `-- BusyError          another run holds the repository
+FixbotError            exit code 2; its text is shown as it is
+|-- UsageError         a flag, path, rule or configuration key is wrong
+|-- RepositoryError    the target is not a git repository that can be worked on
+|-- SandboxError       no sandbox can be had, or it could not start
+|-- NoEnvironmentError no interpreter with the target's dependencies
+|-- LedgerError        the record of a run is missing, damaged or of another version
+`-- BusyError          another run holds the repository
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from fixbot.agent import workspace as ws
 from fixbot.agent.config import Settings
 from fixbot.agent.environments import Environment, resolve
-from fixbot.agent.errors import NoEnvironmentError, RepositoryError, UsageError
+from fixbot.agent.errors import NoEnvironmentError, UsageError
 from fixbot.agent.events import Delivered, Emit, Found, Note, Progress, Started
 from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.agent.rounds import Rounds, fix_rounds
@@ -27,9 +27,6 @@ from fixbot.detectors.finding import Finding, FixKind, Safety
 from fixbot.detectors.project import discover, is_test
 from fixbot.detectors.scan import Options, Scan, scan
 
-BRANCH = "fixbot/{base}"
-
-
 @dataclass(slots=True)
 class Stopwatch:
     """Wall seconds a stage, summed over its parts."""
@@ -37,7 +34,7 @@ class Stopwatch:
     seconds: dict[str, float] = field(default_factory=dict[str, float])
 
     @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
+    def __call__(self, stage: str) -> Generator[None]:
         """Measure a block as part of a stage."""
         start = time.monotonic()
         try:
@@ -46,12 +43,13 @@ class Stopwatch:
             self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.monotonic() - start, 3)
 
 
-def run(path: Path, settings: Settings, emit: Emit, *, resume: bool = False) -> RunResult:
+def run(path: Path, settings: Settings, emit: Emit, *, resume: bool = False, state: Path | None = None) -> RunResult:
     """Find, fix, prove and deliver for the repository that holds ``path``. Raises FixbotError.
 
     The user's work tree, index and HEAD are never touched; what comes back is one new branch ``fixbot/...``, if anything was proven.
+    ``state`` is the folder for ledger, cache and clone (default: the user's state folder).
     """
-    state = ws.state_dir()
+    state = state or ws.state_dir()
     repository = ws.locate(path)
     ledger = Ledger(state / "ledger.sqlite")
     try:
@@ -77,7 +75,14 @@ def run(path: Path, settings: Settings, emit: Emit, *, resume: bool = False) -> 
 
 def _new(repository: Path, settings: Settings) -> RunRecord:
     started = int(time.time())
-    return RunRecord(f"{time.strftime('%Y%m%d', time.gmtime(started))}-{secrets.token_hex(3)}", str(repository), "", _digest(settings), started, "running")
+    return RunRecord(
+        f"{time.strftime('%Y%m%d', time.gmtime(started))}-{secrets.token_hex(3)}",
+        str(repository),
+        "",
+        _digest(settings),
+        started,
+        "running",
+    )
 
 
 def _resumed(ledger: Ledger, repository: Path, settings: Settings) -> RunRecord:
@@ -169,7 +174,13 @@ class _Run:
         return rounds.branch
 
     def _result(
-        self, found: Scan, rounds: Rounds, branch: str | None, environment: Environment | str | None, notes: list[str], runner: SuiteRunner | None
+        self,
+        found: Scan,
+        rounds: Rounds,
+        branch: str | None,
+        environment: Environment | str | None,
+        notes: list[str],
+        runner: SuiteRunner | None,
     ) -> RunResult:
         order = {finding.fingerprint: index for index, finding in enumerate((*found.findings, *found.suppressed))}
         return RunResult(

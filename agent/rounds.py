@@ -201,7 +201,13 @@ def _objection(patch: Patch, tree: _Tree, gone: Counter[_Identity], after: Count
 
 
 def _verify(
-    session: Session, runner: SuiteRunner | None, reason: str, rounds: Rounds, tree: _Tree, patches: list[Patch], originals: Mapping[str, Finding]
+    session: Session,
+    runner: SuiteRunner | None,
+    reason: str,
+    rounds: Rounds,
+    tree: _Tree,
+    patches: list[Patch],
+    originals: Mapping[str, Finding],
 ) -> None:
     if runner is not None and rounds.baseline is None:
         with session.watch("baseline"):
@@ -218,7 +224,13 @@ def _verify(
     for patch in patches:
         if patch.finding in batch.rejected:
             delta = batch.rejected[patch.finding]
-            fate = Outcome(originals[patch.finding], Status.REGRESSED, _blame(delta), _patch_json(patch, tree), _verdict(rounds.baseline, delta).to_json())
+            fate = Outcome(
+                originals[patch.finding],
+                Status.REGRESSED,
+                _blame(delta),
+                _patch_json(patch, tree),
+                _verdict(rounds.baseline, delta).to_json(),
+            )
             _decide(session, rounds, fate)
     if last is not None:
         verdicts = {patch.finding: _proof(rounds.baseline, batch, lines[patch.finding], last) for patch in batch.accepted}
@@ -246,7 +258,9 @@ def _baseline(session: Session, runner: SuiteRunner, rounds: Rounds, tree: _Tree
     return baseline
 
 
-def _judge(runner: SuiteRunner, baseline: Baseline, tree: _Tree, patches: list[Patch]) -> tuple[Batch, dict[str, Lines], SuiteResult | None]:
+def _judge(
+    runner: SuiteRunner, baseline: Baseline, tree: _Tree, patches: list[Patch]
+) -> tuple[Batch, dict[str, Lines], SuiteResult | None]:
     """Verify a batch; the evidence lines and the whole run are those of the accepted patches together."""
     base = tree.base(patches)
     last: SuiteResult | None = None
@@ -308,7 +322,12 @@ def _next_baseline(baseline: Baseline, run: SuiteResult) -> Baseline:
 
 
 def _commit(
-    session: Session, rounds: Rounds, tree: _Tree, patches: Sequence[Patch], verdicts: Mapping[str, Verdict], originals: Mapping[str, Finding]
+    session: Session,
+    rounds: Rounds,
+    tree: _Tree,
+    patches: Sequence[Patch],
+    verdicts: Mapping[str, Verdict],
+    originals: Mapping[str, Finding],
 ) -> None:
     rounds.branch = rounds.branch or ws.free_branch(session.workspace, f"fixbot/{session.workspace.base[:10]}")
     before: dict[str, bytes] = {}

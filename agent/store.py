@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,7 +67,7 @@ class Ledger:
         return LedgerError(f"the ledger {self._path} cannot be used: {error}", "free disk space, or set FIXBOT_STATE_DIR to another folder")
 
     @contextlib.contextmanager
-    def _guarded(self) -> Iterator[sqlite3.Connection]:
+    def _guarded(self) -> Generator[sqlite3.Connection]:
         try:
             yield self._database
         except sqlite3.Error as error:
@@ -111,7 +111,9 @@ class Ledger:
 
     # Steps
 
-    def step(self, run: str, key: str, compute: Callable[[], _Value], load: Callable[[Any], _Value], dump: Callable[[_Value], Any]) -> _Value:
+    def step(
+        self, run: str, key: str, compute: Callable[[], _Value], load: Callable[[Any], _Value], dump: Callable[[_Value], Any]
+    ) -> _Value:
         """The value of a step: from the ledger where an earlier try of this run got that far, else computed and noted down."""
         with self._guarded() as database:
             row = database.execute("SELECT value FROM steps WHERE run = ? AND key = ?", (run, key)).fetchone()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from fixbot.detectors.source import SourceFile, dotted
 
@@ -63,7 +63,9 @@ def is_type_checking(test: ast.expr) -> bool:
 
 def catches_import_error(handler: ast.ExceptHandler) -> bool:
     """Whether a handler catches a failed import."""
-    return handler.type is None or not {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}.isdisjoint(handler_names(handler))
+    return handler.type is None or not {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}.isdisjoint(
+        handler_names(handler)
+    )
 
 
 def handler_names(handler: ast.ExceptHandler) -> list[str]:
@@ -124,7 +126,7 @@ def _expressions(node: ast.stmt) -> Iterator[ast.AST]:
     for name, value in ast.iter_fields(node):
         if name in ("body", "orelse", "finalbody", "handlers"):
             continue
-        for child in value if isinstance(value, list) else [value]:
+        for child in cast("list[object]", value) if isinstance(value, list) else [value]:
             if isinstance(child, ast.match_case):
                 yield child.pattern
             elif isinstance(child, ast.AST):

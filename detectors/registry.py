@@ -17,8 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from fixbot.detectors.source import Located
 from fixbot.detectors.finding import MODEL, Fix, Json, Related, Severity, Span
+from fixbot.detectors.source import Located
 
 ENTRY_POINTS = "fixbot.rules"
 _ATTRIBUTE = "__fixbot_check__"
@@ -123,7 +123,7 @@ def rule(
       and returns a JSON value that is cached with the file; ``project.collected(collector)`` gives ``{path: value}``. With
       ``Ruff(...)`` too, the collector finds the file's diagnostics in ``source.diagnostics``.
     """
-    collectors = collects if isinstance(collects, tuple) else (collects,)
+    collectors = collects if isinstance(collects, tuple) else cast("tuple[Collector, ...]", (collects,))
 
     def decorate(function: Callable[..., Iterable[Report]]) -> Callable[..., Iterable[Report]]:
         check = Check(
@@ -186,9 +186,7 @@ def select_rules(select: Sequence[str] = (), ignore: Sequence[str] = ()) -> tupl
             raise KeyError(entry)
     wanted = {entry.replace("_", "-") for entry in select} or {"all"}
     unwanted = {entry.replace("_", "-") for entry in ignore}
-    return tuple(
-        one for one in rules.values() if ({"all", one.id, one.group} & wanted) and not ({"all", one.id, one.group} & unwanted)
-    )
+    return tuple(one for one in rules.values() if ({"all", one.id, one.group} & wanted) and not ({"all", one.id, one.group} & unwanted))
 
 
 @cache

@@ -8,7 +8,7 @@ import hashlib
 import json
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ def scan(project: Project, options: Options = Options(), progress: Callable[[int
     skipped = [Skipped(path, result["skipped"]) for path, result in results.items() if result.get("skipped")]
     found = [finding_from_json(entry) for result in results.values() for entry in result.get("findings", ())]
     found.extend(_check_project(project, rules, results))
-    ran = frozenset(one.id for one in rules) | (frozenset() if _muted(UNUSED, options) else {UNUSED})
+    ran = frozenset(one.id for one in rules) | frozenset(() if _muted(UNUSED, options) else (UNUSED,))
     kept, muted = apply_suppressions(with_fingerprints(found), muting, ran)
     gone = {entry.path for entry in skipped}
     return Scan(
@@ -165,7 +165,7 @@ def _analyse_chunk(ids: Sequence[str], jobs: Iterable[_Job]) -> Iterator[tuple[s
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def _without_collector() -> Generator[None]:
     """Syntax trees hold no cycles: the cyclic collector would only re-read them again and again while they are built."""
     enabled = gc.isenabled()
     gc.disable()
@@ -207,7 +207,7 @@ def _check_file(source: SourceFile, rules: Sequence[Rule]) -> Iterator[Finding]:
     by_code: defaultdict[str, list[tuple[Rule, Check]]] = defaultdict(list)
     for one in rules:
         for check in one.checks:
-            if check.project or check.hints and not any(hint in source.data for hint in check.hints):
+            if check.project or (check.hints and not any(hint in source.data for hint in check.hints)):
                 continue
             for kind in check.nodes:
                 handlers[kind].append((one, check))
@@ -248,7 +248,9 @@ def _code(node: ast.AST) -> str:
     blocks = {name for name in ("body", "orelse", "finalbody", "handlers", "cases") if isinstance(getattr(node, name, None), list)}
     if not blocks:
         return ast.dump(node)
-    return type(node).__name__ + "".join(ast.dump(value) for name, value in ast.iter_fields(node) if name not in blocks and isinstance(value, ast.AST))
+    return type(node).__name__ + "".join(
+        ast.dump(value) for name, value in ast.iter_fields(node) if name not in blocks and isinstance(value, ast.AST)
+    )
 
 
 # The whole project
@@ -257,7 +259,9 @@ def _code(node: ast.AST) -> str:
 def _check_project(project: Project, rules: Sequence[Rule], results: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     collected = {
         collector: {
-            path: result["collected"][_name(collector)] for path, result in results.items() if _name(collector) in result.get("collected", ())
+            path: result["collected"][_name(collector)]
+            for path, result in results.items()
+            if _name(collector) in result.get("collected", ())
         }
         for collector in _collectors(rules)
     }

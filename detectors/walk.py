@@ -51,4 +51,4 @@ def _statement_fields(kind: type[ast.AST]) -> tuple[str, ...]:
 
 
 def _grammar(kind: type[ast.AST]) -> list[tuple[str, str]]:
-    return _FIELD.findall(kind.__doc__ or "") if issubclass(kind, ast.AST) else []
+    return _FIELD.findall(kind.__doc__ or "")

@@ -6,10 +6,12 @@ A codemod is a module in ``patchers/codemods/<group>/`` with the rule's name and
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import io
 import tokenize
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -22,7 +24,7 @@ from fixbot.detectors.finding import Finding, Span
 from fixbot.detectors.source import SkippedFile, SourceFile
 from fixbot.patchers.difference import edits_between
 from fixbot.patchers.imports import head_edits
-from fixbot.patchers.patch import Edit
+from fixbot.patchers.patch import Edit, apply_edits
 
 _NODE = TypeVar("_NODE", bound=cst.CSTNode)
 _MAX_NESTING = 60  # libcst's native parser overflows its stack at about 1,500 nested parentheses
@@ -175,17 +177,13 @@ class Target:
 
     @cached_property
     def _module_level_imports(self) -> dict[str, str]:
-        top = [node for node in self.source.tree.body if node in self.source.import_statements]
-        names = {alias.asname or alias.name.partition(".")[0] for node in top for alias in node.names} | {
-            alias.asname or alias.name for node in top for alias in node.names
-        }
+        top = [node for node in self.source.tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {alias.asname or alias.name for node in top for alias in node.names}
+        names |= {alias.name.partition(".")[0] for node in top for alias in node.names if not alias.asname}
         return {local: origin for local, origin in self.source.imports.items() if local in names}
 
     @cached_property
     def _bound_names(self) -> dict[str, int]:
-        import ast
-        from collections import Counter
-
         bound: Counter[str] = Counter()
         for node in ast.walk(self.source.tree):
             match node:
@@ -271,8 +269,6 @@ def _check_nesting(source: SourceFile) -> None:
 
 
 def _check_comments(source: SourceFile, edits: Iterable[Edit]) -> None:
-    from fixbot.patchers.patch import apply_edits
-
     before = _comments(source)
     after = _comments(SourceFile(source.path, apply_edits(source.data, edits)))
     missing = [comment for comment in before if before.count(comment) > after.count(comment)]

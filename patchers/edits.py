@@ -17,7 +17,16 @@ from fixbot.patchers.patch import ConflictError, Patch, apply_patches
 
 MAX_CHANGED_LINES = 200
 _CI = (".github/", ".gitlab/", ".circleci/", ".buildkite/", ".azure-pipelines/", ".ci/", ".woodpecker/")
-_CI_FILES = {".gitlab-ci.yml", ".travis.yml", "azure-pipelines.yml", "jenkinsfile", "appveyor.yml", ".pre-commit-config.yaml", "tox.ini", "noxfile.py"}
+_CI_FILES = {
+    ".gitlab-ci.yml",
+    ".travis.yml",
+    "azure-pipelines.yml",
+    "jenkinsfile",
+    "appveyor.yml",
+    ".pre-commit-config.yaml",
+    "tox.ini",
+    "noxfile.py",
+}
 _LOCKS = {"uv.lock", "poetry.lock", "pdm.lock", "pipfile.lock", "pylock.toml", "package-lock.json", "yarn.lock", "conda-lock.yml"}
 _GIT = {".gitattributes", ".gitmodules", ".gitignore", ".gitconfig"}
 _BUILD = {"setup.py", "sitecustomize.py", "usercustomize.py"}
@@ -28,7 +37,9 @@ class GateError(Exception):
     """A patch was refused; the text says why, in the words that reports show."""
 
 
-def check_patch(patch: Patch, root: Path, tracked: Collection[str], *, max_lines: int = MAX_CHANGED_LINES, dependencies: bool = False) -> dict[str, bytes]:
+def check_patch(
+    patch: Patch, root: Path, tracked: Collection[str], *, max_lines: int = MAX_CHANGED_LINES, dependencies: bool = False
+) -> dict[str, bytes]:
     """The changed files' new bytes, when the patch may be applied to the tree at ``root``. Raises GateError.
 
     ``tracked`` are the files that git knows; ``dependencies`` allows edits of requirement files. Nothing is written.
@@ -60,7 +71,11 @@ def changed_lines(path: str, old: bytes, new: bytes) -> int:
 def check_path(path: str, root: Path, tracked: Collection[str], *, dependencies: bool = False) -> None:
     """Refuse every path but that of a tracked, regular, unprotected file inside ``root``. Raises GateError."""
     shown = ascii(path[:200])
-    if not path or len(path.encode("utf-8", "surrogatepass")) > 4096 or any(unicodedata.category(sign) in ("Cc", "Cf", "Cs") for sign in path):
+    if (
+        not path
+        or len(path.encode("utf-8", "surrogatepass")) > 4096
+        or any(unicodedata.category(sign) in ("Cc", "Cf", "Cs") for sign in path)
+    ):
         raise GateError(f"refused path {shown}: empty, too long or with control characters")
     parts = path.split("/")
     if "\\" in path or path.startswith("/") or any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts):

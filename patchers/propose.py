@@ -51,7 +51,7 @@ def make_patch(finding: Finding, root: Path) -> Patch:
 
 def propose(findings: Sequence[Finding], root: Path) -> Iterator[Proposal]:
     """A proposal for each finding, in their order. Findings that no codemod can fix are answered at once."""
-    pending = [finding for finding in findings if finding.fix.kind is FixKind.CODEMOD]
+    pending: list[Finding] = [finding for finding in findings if finding.fix.kind is FixKind.CODEMOD]
     answers: dict[str, Proposal] = {}
     while pending:
         answered = list(_run_worker(pending, root))

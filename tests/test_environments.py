@@ -18,6 +18,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+
 from fixbot.agent.environments import Environment, import_roots, poetry, resolve
 from fixbot.agent.environments.build import STALE_SECONDS
 from fixbot.agent.environments.metadata import overlay

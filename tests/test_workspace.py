@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from fixbot.agent import git as runner
 from fixbot.agent import workspace as ws
 from fixbot.agent.errors import BusyError, RepositoryError, UsageError
@@ -177,7 +178,7 @@ def outer(repo: Path) -> Path:
 
 
 def oddly_named(repo: Path) -> Path:
-    return repo.rename(repo.parent / 'a b\n"é\'$(x)\\%s')
+    return repo.rename(repo.parent / "a b\n\"é'$(x)\\%s")
 
 
 def borrowing(repo: Path) -> Path:
@@ -387,7 +388,16 @@ def test_changed_lines(repo: Path):
 
 # --- nothing of the repository is executed
 
-HOOKS = ("post-checkout", "reference-transaction", "post-index-change", "pre-auto-gc", "post-commit", "pre-commit", "pre-push", "post-merge")
+HOOKS = (
+    "post-checkout",
+    "reference-transaction",
+    "post-index-change",
+    "pre-auto-gc",
+    "post-commit",
+    "pre-commit",
+    "pre-push",
+    "post-merge",
+)
 
 
 def option(*pairs: tuple[str, str]):
@@ -539,12 +549,20 @@ def test_programs_and_variables_of_the_caller(hostile: tuple[Path, Path, Path], 
 
 
 def test_bytes_are_the_committed_ones(repo: Path, state: Path, tmp_path: Path):
-    texts = {"crlf.py": b"a\nb\n", "id.py": b"# $Id$\n", "u.py": "é\n".encode(), "keep.py": b"a\r\nb\n", "big.bin": b"version https://git-lfs\n"}
+    texts = {
+        "crlf.py": b"a\nb\n",
+        "id.py": b"# $Id$\n",
+        "u.py": "é\n".encode(),
+        "keep.py": b"a\r\nb\n",
+        "big.bin": b"version https://git-lfs\n",
+    }
     for name, data in texts.items():
         (repo / name).write_bytes(data)
     (repo / "link").symlink_to("/etc/passwd")
     git(repo, "add", "-A")
-    (repo / ".gitattributes").write_text("*.py text eol=crlf ident\nu.py working-tree-encoding=UTF-16\nbig.bin filter=lfs\n* export-ignore\n")
+    (repo / ".gitattributes").write_text(
+        "*.py text eol=crlf ident\nu.py working-tree-encoding=UTF-16\nbig.bin filter=lfs\n* export-ignore\n"
+    )
     git(repo, "add", ".gitattributes")
     git(repo, "commit", "-qm", "two")
     space = ws.open_workspace(repo, state, "r1")
@@ -564,7 +582,21 @@ def test_bytes_are_the_committed_ones(repo: Path, state: Path, tmp_path: Path):
         ws.read(space, space.base, "link")
 
 
-PATHS = ["../x", "/etc/x", "", ".", "a.py/x", "pkg", "pkg/", "no/such/folder.py", ".git/config", "pkg/.GIT/x", ".git./x", "git~1/x", "sub/x"]
+PATHS = [
+    "../x",
+    "/etc/x",
+    "",
+    ".",
+    "a.py/x",
+    "pkg",
+    "pkg/",
+    "no/such/folder.py",
+    ".git/config",
+    "pkg/.GIT/x",
+    ".git./x",
+    "git~1/x",
+    "sub/x",
+]
 PATHS += ["link", "links/x", ".g\u200cit/x", ".git::$INDEX_ALLOCATION/x", "pkg/../a.py", "a\0b", "sub"]
 
 
@@ -681,7 +713,9 @@ def linked_objects(repo: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "prepare", [other_commit, at_base, unborn_elsewhere, folder_is_a_branch, linked_refs, linked_log, linked_objects], ids=lambda one: one.__name__
+    "prepare",
+    [other_commit, at_base, unborn_elsewhere, folder_is_a_branch, linked_refs, linked_log, linked_objects],
+    ids=lambda one: one.__name__,
 )
 def test_deliver_refuses(prepare, repo: Path, state: Path):
     prepare(repo)
@@ -728,10 +762,14 @@ def test_killed_on_the_way(step: str, repo: Path, state: Path, tmp_path: Path, m
     reached = tmp_path / "reached"
     (tmp_path / "bin").mkdir()
     real = subprocess.run(["sh", "-c", "command -v git"], capture_output=True, text=True, check=True).stdout.strip()
-    script = f'#!/bin/sh\ncase " $* " in *" {step} "*) echo $$ > {reached}.new; mv {reached}.new {reached}; sleep 60;; esac\nexec {real} "$@"\n'
+    script = (
+        f'#!/bin/sh\ncase " $* " in *" {step} "*) echo $$ > {reached}.new; mv {reached}.new {reached}; sleep 60;; esac\nexec {real} "$@"\n'
+    )
     (tmp_path / "bin/git").write_text(script)
     (tmp_path / "bin/git").chmod(0o755)
-    code = "import sys; from pathlib import Path; from fixbot.agent import workspace as w; w.open_workspace(*map(Path, sys.argv[1:3]), 'r1')"
+    code = (
+        "import sys; from pathlib import Path; from fixbot.agent import workspace as w; w.open_workspace(*map(Path, sys.argv[1:3]), 'r1')"
+    )
     with monkeypatch.context() as patch:
         patch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
         process = subprocess.Popen([sys.executable, "-c", code, repo, state])
@@ -761,7 +799,9 @@ def test_disk_full(repo: Path, tmp_path: Path):
     git(repo, "add", "-A")
     git(repo, "commit", "-qm", "big")
     (tmp_path / "small").mkdir()
-    code = "import sys; from pathlib import Path; from fixbot.agent import workspace as w; w.open_workspace(*map(Path, sys.argv[1:3]), 'r1')"
+    code = (
+        "import sys; from pathlib import Path; from fixbot.agent import workspace as w; w.open_workspace(*map(Path, sys.argv[1:3]), 'r1')"
+    )
     inside = 'mount -t tmpfs -o size=4m,mode=700 none "$1" && exec "$2" -c "$3" "$4" "$1"'
     command = ["unshare", "-Urm", "sh", "-c", inside, "sh", tmp_path / "small", sys.executable, code, repo]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
 from fixbot.agent.environments import build
 from fixbot.agent.environments.files import join
 from fixbot.agent.environments.metadata import overlay
@@ -22,8 +25,6 @@ from fixbot.agent.environments.requirements import Declared, all_names, declared
 from fixbot.agent.environments.uv_tool import CURE
 from fixbot.agent.errors import NoEnvironmentError
 from fixbot.agent.sandbox.base import Sandbox
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 
 __all__ = ["Environment", "import_roots", "resolve"]
 

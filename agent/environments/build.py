@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from packaging.specifiers import SpecifierSet
+
 from fixbot.agent.environments import install, uv_tool
 from fixbot.agent.environments.files import join, read_bytes
 from fixbot.agent.environments.requirements import Declared
 from fixbot.agent.environments.uv_tool import CURE, Uv
 from fixbot.agent.errors import NoEnvironmentError
-from packaging.specifiers import SpecifierSet
 
 LOG = logging.getLogger(__name__)
 

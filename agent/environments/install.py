@@ -6,13 +6,14 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from fixbot.agent.environments import locks, uv_tool
 from fixbot.agent.environments.files import folders, join, read_bytes
 from fixbot.agent.environments.requirements import Declared, normalised
 from fixbot.agent.environments.uv_tool import CURE, Ran, Uv
 from fixbot.agent.errors import NoEnvironmentError
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 MAX_SINGLE = 100
 

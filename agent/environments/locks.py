@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from fixbot.agent.environments.files import Table, join, read_toml, table, text
 from packaging.requirements import InvalidRequirement, Requirement
+
+from fixbot.agent.environments.files import Table, join, read_toml, table, text
 
 _ELSEWHERE = ("git", "path", "url", "directory", "editable", "virtual")  # keys of packages that no index has
 

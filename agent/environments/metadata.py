@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from fixbot.agent.environments.build import publish
 from fixbot.agent.environments.project import Project
-from packaging.utils import canonicalize_name
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _ENTRY = re.compile(r"[^\s=\[#;][^\r\n=]*")

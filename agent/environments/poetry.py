@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import cast
 
-from fixbot.agent.environments.files import Table, strings, table, text
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from fixbot.agent.environments.files import Table, strings, table, text
 
 _BARE = re.compile(r"v?\d[\w.!+*-]*")
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packaging.version import InvalidVersion, Version
+
 from fixbot.agent.environments import pyproject, setup_files
 from fixbot.agent.environments.files import folders, inside, join, read_text, read_toml, table, text
-from packaging.version import InvalidVersion, Version
 
 _VERSION_FILES = ("__init__.py", "__about__.py", "__version__.py", "_version.py", "version.py")
 _PKG_INFO = re.compile(r"^Version:[ \t]*(\S+)", re.MULTILINE)

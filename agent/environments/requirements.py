@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fixbot.agent.environments import locks, poetry, pyproject, requirement_files, setup_files
-from fixbot.agent.environments.files import folders, join, read_toml, table
-from fixbot.agent.environments.part import Declaration
-from fixbot.agent.environments.project import Project, projects, python_request
 from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName, default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
+
+from fixbot.agent.environments import locks, poetry, pyproject, requirement_files, setup_files
+from fixbot.agent.environments.files import folders, join, read_toml, table
+from fixbot.agent.environments.part import Declaration
+from fixbot.agent.environments.project import Project, projects, python_request
 
 TEST_NAMES = frozenset({"test", "tests", "testing", "dev", "develop", "development", "all"})
 MAX_NOTES = 50

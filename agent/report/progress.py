@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -15,7 +15,7 @@ from fixbot.agent.report.text import line, plural
 
 
 @contextmanager
-def progress(console: Console, *, quiet: bool = False) -> Iterator[Emit]:
+def progress(console: Console, *, quiet: bool = False) -> Generator[Emit]:
     """A function that shows events until the block ends."""
     if quiet:
         yield lambda event: None

@@ -51,7 +51,11 @@ def _rule(name: str) -> dict[str, Any]:
         "fullDescription": {"text": summary},
         "help": {"text": page, "markdown": page},
         "defaultConfiguration": {"level": _LEVEL[severity]},
-        "properties": {"precision": "high", "problem.severity": _LEVEL[severity].replace("note", "recommendation"), "tags": [known.group if known else "suppressions"]},
+        "properties": {
+            "precision": "high",
+            "problem.severity": _LEVEL[severity].replace("note", "recommendation"),
+            "tags": [known.group if known else "suppressions"],
+        },
     }
 
 
@@ -63,7 +67,11 @@ def _result(one: Finding, index: int) -> dict[str, Any]:
         "message": {"text": clean(one.message) + "."},
         "locations": [{"physicalLocation": _location(one.path, one.span)}],
         "relatedLocations": [
-            {"id": number, "physicalLocation": _location(place.path, Span(place.line, 1, place.line, 1)), "message": {"text": clean(place.message)}}
+            {
+                "id": number,
+                "physicalLocation": _location(place.path, Span(place.line, 1, place.line, 1)),
+                "message": {"text": clean(place.message)},
+            }
             for number, place in enumerate(one.related)
         ],
         "partialFingerprints": {"primaryLocationLineHash": one.fingerprint, "fixbot/v1": one.fingerprint},
@@ -100,7 +108,7 @@ def _finding(result: dict[str, Any], tool: str) -> Finding | None:
         return None
     physical = places[0]["physicalLocation"]
     where = PurePosixPath(unquote(str(physical["artifactLocation"]["uri"])))
-    region = physical.get("region") or {}
+    region: dict[str, Any] = physical.get("region") or {}
     if where.is_absolute() or ".." in where.parts or ":" in where.parts[0] or "startLine" not in region:
         return None
     line, column = int(region["startLine"]), int(region.get("startColumn", 1))

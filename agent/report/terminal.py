@@ -61,7 +61,11 @@ def _print_finding(console: Console, one: Finding, root: Path) -> None:
         console.print(Text.assemble((f"{number:>6} | ", "dim"), text), no_wrap=True, overflow="ellipsis", crop=True)
         if number == one.span.line and one.span.end_line == one.span.line:
             width = max(1, one.span.end_column - one.span.column)
-            console.print(Text.assemble((" " * 7 + "| ", "dim"), " " * (one.span.column - 1), ("^" * width, _STYLE[one.severity])), no_wrap=True, crop=True)
+            console.print(
+                Text.assemble((" " * 7 + "| ", "dim"), " " * (one.span.column - 1), ("^" * width, _STYLE[one.severity])),
+                no_wrap=True,
+                crop=True,
+            )
     for place in one.related:
         console.print(Text(f"  see {line(place.path)}:{place.line}: {line(place.message)}", "dim"))
     console.print(Text(f"  fix: {fix_words(one)}", "dim"))
@@ -103,7 +107,9 @@ def print_run(console: Console, result: RunResult) -> None:
     fixed = [outcome for outcome in result.outcomes if outcome.status is Status.FIXED]
     console.print()
     if fixed:
-        _heading(console, f"Fixed and proven: {plural(len(fixed), 'finding')} in {plural(len({o.commit for o in fixed}), 'commit')}", "green")
+        _heading(
+            console, f"Fixed and proven: {plural(len(fixed), 'finding')} in {plural(len({o.commit for o in fixed}), 'commit')}", "green"
+        )
         for outcome in _by_severity(fixed):
             _print_fixed(console, outcome)
     for status, why in _LEFT.items():
@@ -144,7 +150,9 @@ def _print_fixed(console: Console, outcome: Outcome) -> None:
 
 def _print_left(console: Console, outcome: Outcome) -> None:
     one = outcome.finding
-    console.print(Text.assemble((f"{one.severity.value:<9}", _STYLE[one.severity]), (one.rule, "bold"), f"  {line(one.path)}:{one.span.line}"))
+    console.print(
+        Text.assemble((f"{one.severity.value:<9}", _STYLE[one.severity]), (one.rule, "bold"), f"  {line(one.path)}:{one.span.line}")
+    )
     console.print(Padding(Text(line(one.message)), (0, 0, 0, 9)))
     if outcome.reason and outcome.status not in (Status.NEEDS_MODEL,):
         console.print(Padding(Text(line(outcome.reason), "dim"), (0, 0, 0, 9)))
@@ -153,7 +161,8 @@ def _print_left(console: Console, outcome: Outcome) -> None:
 def _print_figures(console: Console, result: RunResult) -> None:
     muted = result.count(Status.SUPPRESSED)
     rows = {
-        "Files": f"{result.files} scanned, {result.clean_files} clean, {len(result.skipped)} skipped" + (f"; {plural(muted, 'finding')} muted" if muted else ""),
+        "Files": f"{result.files} scanned, {result.clean_files} clean, {len(result.skipped)} skipped"
+        + (f"; {plural(muted, 'finding')} muted" if muted else ""),
         "Tests": f"{tests_line(result.tests)} without fixes; {plural(result.suite_runs, 'suite run')}" if result.tests else "not run",
         "Run with": "; ".join(filter(None, (result.environment, f"sandbox {result.sandbox}"))),
         "Time": ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items()),

@@ -121,7 +121,7 @@ def find(target: Path, path: str | None = None) -> Path:
     roots = {Path(os.path.abspath(target)), target.resolve()}
     for folder in os.get_exec_path() if path is None else path.split(os.pathsep):
         place = Path(folder, "bwrap")
-        if place.is_absolute() and place.is_file() and os.access(place, os.X_OK):
+        if place.is_absolute() and os.path.isfile(place) and os.access(place, os.X_OK):
             ways = (Path(os.path.abspath(place)), Path(folder).resolve() / "bwrap", place.resolve())
             if not any(way.is_relative_to(root) for way in ways for root in roots):
                 return place.resolve()

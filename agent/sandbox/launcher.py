@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -20,9 +21,9 @@ import time
 from contextlib import suppress
 from typing import TypedDict
 
-EVENTS_FD = 198  # where the command finds the event pipe; high, so that it collides with nobody's redirections
+EVENTS_FD = 1000  # where the command finds the event pipe; high, so that it collides with nobody's descriptors
 TICK, SWEEP_SECONDS = 0.1, 10  # between two looks at the limits, and for killing all that is left
-PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 22, 24, 36, 38, 47
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 24, 36, 38
 # LANDLOCK_ACCESS_FS_*: bit 0 EXECUTE, 1 WRITE_FILE, 2 READ_FILE, 3 READ_DIR, 6 MAKE_CHAR, 11 MAKE_BLOCK, 14 TRUNCATE, 15 IOCTL_DEV
 FS_ALL = (1 << 16) - 1
 FS_WRITE = FS_ALL & ~(1 << 6 | 1 << 11 | 1 << 15)
@@ -65,8 +66,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 def prctl(option: int, value: int, pointer: int = 0) -> None:
     """Call prctl(2)."""
     if libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(pointer), ctypes.c_ulong(0), ctypes.c_ulong(0)) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl {option}: {os.strerror(number)}")
+        raise OSError(ctypes.get_errno(), f"prctl {option}")
 
 
 def drop_capabilities() -> None:
@@ -74,8 +74,6 @@ def drop_capabilities() -> None:
     for capability in range(64):
         with suppress(OSError):  # EPERM for an ordinary user, EINVAL past the kernel's last one
             prctl(PR_CAPBSET_DROP, capability)
-    with suppress(OSError):
-        prctl(PR_CAP_AMBIENT, 4)
     if libc.capset(struct.pack("=Ii", 0x20080522, 0), bytes(24)) != 0:
         raise OSError(ctypes.get_errno(), "capset")
 
@@ -188,16 +186,31 @@ def enter(spec: Spec) -> None:
     for folder in spec["groups"]:
         with open(f"{folder}/cgroup.procs", "w") as file:
             file.write("0")
-    if spec["events"] >= 0:
-        os.dup2(spec["events"], EVENTS_FD)
-        os.close(spec["events"])
     os.chdir(spec["directory"])
     limit_resources(spec)
+    if spec["events"] >= 0:
+        if os.path.exists(f"/proc/self/fd/{EVENTS_FD}"):
+            raise OSError(errno.EBUSY, f"too many open files, descriptor {EVENTS_FD} is taken")
+        os.dup2(spec["events"], EVENTS_FD)
+        os.close(spec["events"])
     if spec["landlock"] is not None:
         drop_capabilities()
         prctl(PR_SET_NO_NEW_PRIVS, 1)
         restrict_files(*spec["landlock"])
         filter_calls(base64.b64decode(spec["seccomp"]))
+
+
+def become(argv: list[str], env: dict[str, str]) -> None:
+    """Like ``os.execvpe``, which imports a module at this point, when Landlock no longer lets it. Raises OSError."""
+    failure = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    for folder in [""] if "/" in argv[0] else [folder + "/" for folder in env["PATH"].split(":") if folder]:
+        try:
+            os.execve(folder + argv[0], argv, env)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 def start(spec: Spec) -> tuple[int, list[str]]:
@@ -209,26 +222,24 @@ def start(spec: Spec) -> tuple[int, list[str]]:
         try:
             enter(spec)
             stage = "exec"
-            os.execvpe(spec["argv"][0], spec["argv"], spec["env"])
+            become(spec["argv"], spec["env"])
         except OSError as error:
-            os.write(writing, json.dumps([stage, str(error)]).encode())
+            os.write(writing, json.dumps([stage, error.strerror if stage == "exec" else str(error)]).encode())
         finally:
             os._exit(127)
     os.close(writing)
     if spec["events"] >= 0:
         os.close(spec["events"])
     with open(reading, "rb") as file:
-        text = file.read()
-    return pid, json.loads(text) if text else []
+        return pid, json.loads(file.read() or "[]")
 
 
 def sweep(spec: Spec) -> bool:
     """Kill every descendant, daemons too, until none is left."""
     for folder in spec["groups"]:
         for name, value in (("pids.max", "0"), ("cgroup.kill", "1")):
-            if os.path.exists(f"{folder}/{name}"):
-                with suppress(OSError), open(f"{folder}/{name}", "w") as file:
-                    file.write(value)
+            with suppress(OSError), open(f"{folder}/{name}", "w") as file:
+                file.write(value)
     end = time.monotonic() + SWEEP_SECONDS
     while time.monotonic() < end:
         for pid in descendants():

@@ -112,7 +112,7 @@ def _pipe(stack: ExitStack) -> tuple[int, int]:
 
 def _spec(launch: Launch, limits: Limits, status: int, events: int) -> Spec:
     groups = cgroup.make(limits)
-    rlimits = [("CORE", 0), ("FSIZE", limits.file_size), ("CPU", limits.cpu_seconds)]
+    rlimits = [("CORE", 0), ("FSIZE", limits.file_size), ("CPU", limits.cpu_seconds), ("NOFILE", 4096)]
     if not groups.memory:
         rlimits.append(("AS", limits.memory))
     return {

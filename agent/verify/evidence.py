@@ -17,7 +17,9 @@ Lines = Mapping[str, frozenset[int]]  # path -> lines of the patched file
 _SHOWN = 5
 
 
-def evidence_lines(patches: Sequence[Patch], findings: Mapping[str, Finding], base: Mapping[str, bytes], patched: Mapping[str, bytes]) -> dict[str, Lines]:
+def evidence_lines(
+    patches: Sequence[Patch], findings: Mapping[str, Finding], base: Mapping[str, bytes], patched: Mapping[str, bytes]
+) -> dict[str, Lines]:
     """For each patch (by its finding) the lines whose execution shows that it was tried, when all are applied to ``base`` together.
 
     These are the first lines of the changed statements. Where a patch only adds imports, the line that lacked the import is meant.

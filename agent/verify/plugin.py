@@ -20,7 +20,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import fixbot_pytest_lines
@@ -118,7 +118,7 @@ class _Reporter:
 
     def __init__(self, channel: _Channel, watchdog: _Watchdog, lines: Any, select: set[str] | None) -> None:
         self._channel, self._watchdog, self._lines, self._select = channel, watchdog, lines, select
-        self._clock = time.perf_counter
+        self._clock, self._sleep, self._exit, self._thread = time.perf_counter, time.sleep, os._exit, threading.Thread
         self._test, self._outcome, self._detail, self._sent = "", "", "", 0
         self._lost, self._status = False, 0
 
@@ -215,13 +215,11 @@ class _Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
-        if self._channel.owned():  # threads that the tests left behind may not hold the process
-            threading.Thread(target=_leave, args=(time.sleep, os._exit, self._status), daemon=True).start()
+        self._thread(target=self._leave, daemon=True).start()  # threads that the tests left behind may not hold the process
 
-
-def _leave(sleep: Callable[[float], None], leave: Callable[[int], None], status: int) -> None:
-    sleep(_LINGER)
-    leave(status)
+    def _leave(self) -> None:
+        self._sleep(_LINGER)
+        self._exit(self._status)
 
 
 def kind(report: Any) -> str:
@@ -289,4 +287,4 @@ def pytest_load_initial_conftests(early_config: Any, args: list[str]) -> Iterato
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.console_main())
+    sys.exit(pytest.main())

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _PLAIN = frozenset(
-    "abc asyncio base64 collections collections.abc concurrent.futures contextlib copy dataclasses datetime decimal enum fractions functools "
-    "hashlib http io itertools json logging math operator os os.path pathlib random re secrets shutil statistics string struct subprocess "
-    "tempfile threading time types typing unittest unittest.mock urllib.parse urllib.request uuid weakref".split()
+    ["abc", "asyncio", "base64", "collections", "collections.abc", "concurrent.futures", "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "http", "io", "itertools", "json", "logging", "math", "operator", "os", "os.path", "pathlib", "random", "re", "secrets", "shutil", "statistics", "string", "struct", "subprocess", "tempfile", "threading", "time", "types", "typing", "unittest", "unittest.mock", "urllib.parse", "urllib.request", "uuid", "weakref"]
 )
 
 

@@ -1,0 +1,1 @@
+"""Rules about calls that leave the process."""

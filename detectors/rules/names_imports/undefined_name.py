@@ -47,7 +47,8 @@ def check(project: Project) -> Iterator[Report]:
             related = [Related(origin["path"], 1, f"defines `{name}`")] if origin and "path" in origin else []
             yield report(
                 Span(*entry["span"]),
-                f"`{name}` is not defined: the line raises NameError when it runs" + (f"; `{_statement(origin)}` is missing" if origin else ""),
+                f"`{name}` is not defined: the line raises NameError when it runs"
+                + (f"; `{_statement(origin)}` is missing" if origin else ""),
                 key=name,
                 path=path,
                 scope=entry["scope"],

@@ -372,7 +372,7 @@ class Client:
     from_ = table
 
     # for the tests
-    def put(self, name, **row):
+    def put(self, name, /, **row):
         """Insert without any check; returns the stored row itself."""
         known = self.schema.get(name, {})
         full = {column: default_value(facts["default"]) for column, facts in known.items()}

@@ -1,0 +1,1 @@
+"""Codemods about data and its schema."""

@@ -1,0 +1,1 @@
+"""Codemods about declared and used packages."""

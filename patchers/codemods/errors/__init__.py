@@ -1,0 +1,1 @@
+"""Codemods about how failures are handled."""

@@ -1,0 +1,1 @@
+"""Codemods about calls that leave the process."""

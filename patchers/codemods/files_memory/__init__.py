@@ -1,0 +1,1 @@
+"""Codemods about files and memory."""

@@ -1,0 +1,1 @@
+"""Codemods about what is started, kept and closed."""

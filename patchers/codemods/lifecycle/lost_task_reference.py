@@ -24,9 +24,7 @@ def fix(finding: Finding, tree: Tree) -> Iterable[Edit]:
     if target.is_bound(_KEPT) and f"{_KEPT}: set[" not in target.source.text:
         raise Abstain(f"`{_KEPT}` already means something else in this file")
     task = next(name for name in ("task", "background_task", "_task", "_background_task") if not target.is_bound(name))
-    first, *rest = target.statements(
-        f"{task} = {target.code(call)}\n{_KEPT}.add({task})\n{task}.add_done_callback({_KEPT}.discard)\n"
-    )
+    first, *rest = target.statements(f"{task} = {target.code(call)}\n{_KEPT}.add({task})\n{task}.add_done_callback({_KEPT}.discard)\n")
     kept = [cst.ensure_type(first, cst.SimpleStatementLine).with_changes(leading_lines=line.leading_lines), *rest[:-1]]
     last = cst.ensure_type(rest[-1], cst.SimpleStatementLine).with_changes(trailing_whitespace=line.trailing_whitespace)
     target.replace(line, cst.FlattenSentinel([*kept, last]))

@@ -1,0 +1,1 @@
+"""Codemods about names and imports."""

@@ -1,0 +1,1 @@
+"""Codemods about time, configuration and logs."""

@@ -1,3 +1,3 @@
-from . import plugins
+from . import plugins as plugins
 
 __version__ = "2.36.1"

@@ -20,13 +20,11 @@ def test_answer_is_counted_and_remembered(client, login, model, events):
     assert events[-1][0] == "chat"
 
 
-def test_unknown_agent(client, login):
-    assert ask(client, login(), agent="nobody").status_code == 404
-
-
 def test_agents_for_guests_have_no_instructions(client, login):
     assert client.get("/agents").json()[0] == {"slug": "tutor", "name": "Tutor"}
-    assert client.get("/agents", headers=login()).json()[1]["instructions"] == "You motivate people."
+    headers = login()
+    assert client.get("/agents", headers=headers).json()[1]["instructions"] == "You motivate people."
+    assert ask(client, headers, agent="nobody").status_code == 404
 
 
 def test_known_agent_survives_an_outage(client, login, supabase):
@@ -46,14 +44,11 @@ def test_connection_errors_of_the_model_are_retried(client, login, model):
     assert ask(client, login()).json()["reply"] == "Better late than never"
 
 
-def test_model_down(client, login, model):
-    model.completions.answers = [openai.APIConnectionError(request=REQUEST)] * 3
-    assert ask(client, login()).status_code == 502
-
-
-def test_empty_answer(client, login, model):
-    model.completions.answers = [None]
-    assert ask(client, login()).status_code == 502
+def test_model_down_and_empty_answer(client, login, model):
+    model.completions.answers = [openai.APIConnectionError(request=REQUEST)] * 3 + [None]
+    headers = login()
+    assert ask(client, headers).status_code == 502
+    assert ask(client, headers).status_code == 502
 
 
 def test_quota(client, login):

@@ -11,14 +11,10 @@ from app.config import ConfigurationError, Settings
 from app.input_validation import build_validation_middleware
 
 
-def test_health_and_request_id(client):
+def test_health_request_id_and_metrics(client):
     answer = client.get("/health")
     assert answer.json()["status"] == "ok"
     assert len(answer.headers["x-request-id"]) == 32
-
-
-def test_metrics(client):
-    client.get("/health")
     assert "http_requests" in client.get("/metrics").text
 
 
@@ -71,17 +67,14 @@ def test_body_validation(monkeypatch):
     assert client.get("/echo?name=%00").status_code == 400
 
 
-def test_missing_setting(environment):
-    environment.delenv("SUPABASE_URL")
-    with pytest.raises(ConfigurationError, match="SUPABASE_URL"):
-        Settings.from_env()
-
-
-def test_bad_number(environment):
+def test_missing_setting_and_bad_numbers(environment):
     for value in ("many", "0"):
         environment.setenv("MAX_UPLOAD_MB", value)
         with pytest.raises(ConfigurationError, match="MAX_UPLOAD_MB"):
             Settings.from_env()
+    environment.delenv("SUPABASE_URL")
+    with pytest.raises(ConfigurationError, match="SUPABASE_URL"):
+        Settings.from_env()
 
 
 def test_description_has_no_secrets(environment):

@@ -1,11 +1,11 @@
 import json
 import subprocess
 
+import pytest
+
 import fix_moviepy
 import install_all_dependencies
-import pytest
 import test_imports
-
 from video_worker import render
 
 

@@ -1,0 +1,212 @@
+"""``fixbot eval``: how much of what is known to be wrong in a repository fixbot finds and fixes, and what it reports wrongly."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fixbot.agent import pipeline
+from fixbot.agent import workspace as ws
+from fixbot.agent.config import Settings
+from fixbot.agent.environments import resolve
+from fixbot.agent.errors import UsageError
+from fixbot.agent.events import Emit, Note
+from fixbot.agent.result import Outcome, RunResult, Status
+from fixbot.agent.sandbox.choose import choose
+from fixbot.agent.verify.suite import SuiteOptions, SuiteResult, run_suite
+from fixbot.detectors.finding import Finding
+from fixbot.detectors.project import discover
+from fixbot.detectors.scan import Options, scan
+
+HIDDEN = "hidden_tests"
+
+
+class Bug(BaseModel):
+    """A known bug. A finding of ``rule`` in ``path`` that overlaps ``lines`` (first, last) finds it; ``hidden_test`` passes once it is fixed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str
+    heading: str
+    rule: str
+    path: str
+    lines: tuple[int, int]
+    fix: Literal["codemod", "model", "none"]
+    hidden_test: str | None = None
+
+
+class Decoy(BaseModel):
+    """Correct code that looks wrong. A finding of one of ``rules`` that starts in ``lines`` is false."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    path: str
+    lines: tuple[int, int]
+    rules: tuple[str, ...]
+    why: str
+
+
+class Manifest(BaseModel):
+    """What is known about an evaluation repository."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    seed: str
+    bug: tuple[Bug, ...]
+    decoy: tuple[Decoy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BugResult:
+    """What became of a known bug. ``failed_before`` tells whether its hidden test fails on the repository as it is, as it must."""
+
+    bug: Bug
+    found: bool
+    status: str = ""
+    fixed: bool = False
+    failed_before: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One repository's figures. ``decoys_hit`` and ``unexpected`` are false findings as ``path:line rule``."""
+
+    name: str
+    bugs: tuple[BugResult, ...]
+    decoys: int
+    decoys_hit: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    right: Counter[str] = field(default_factory=Counter[str])
+    wrong: Counter[str] = field(default_factory=Counter[str])
+    run: RunResult | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for files and other programs."""
+        return {
+            "name": self.name,
+            "bugs": [{**one.bug.model_dump(mode="json"), "found": one.found, "status": one.status, "fixed": one.fixed} for one in self.bugs],
+            "decoys": self.decoys,
+            "decoys_hit": list(self.decoys_hit),
+            "unexpected": list(self.unexpected),
+            "precision": {rule: [self.right[rule], self.right[rule] + self.wrong[rule]] for rule in sorted(self.right | self.wrong)},
+        }
+
+
+def evaluate(folders: Sequence[Path], *, python: Path | None, sandbox: str, detect_only: bool, emit: Emit) -> list[Evaluation]:
+    """Measure fixbot on evaluation repositories, each in a copy. Raises UsageError for a folder that is none."""
+    return [_evaluate(folder, python, sandbox, detect_only, emit) for folder in folders]
+
+
+def _evaluate(folder: Path, python: Path | None, sandbox: str, detect_only: bool, emit: Emit) -> Evaluation:
+    manifest = _manifest(folder)
+    emit(Note(f"evaluating {manifest.name}"))
+    with tempfile.TemporaryDirectory(prefix="fixbot-eval-") as name:
+        place = Path(name)
+        target = place / manifest.name
+        shutil.copytree(folder / "repo", target, symlinks=True)
+        _commit(target)
+        if detect_only:
+            findings = list(scan(discover(target, ws.list_files(target)), Options()).findings)
+            return _score(manifest, [Outcome(one, Status.NOT_ATTEMPTED) for one in findings], None, {}, {})
+        settings = Settings.model_validate({"python": python, "sandbox": sandbox})
+        result = pipeline.run(target, settings, emit, state=place / "state")
+        hidden = _Hidden(folder, target, place, settings)
+        return _score(manifest, result.outcomes, result, hidden.outcomes(result.base), hidden.outcomes(result.tip or result.base))
+
+
+def _manifest(folder: Path) -> Manifest:
+    try:
+        return Manifest.model_validate(tomllib.loads((folder / "manifest.toml").read_text("utf-8")))
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+        raise UsageError(f"{folder} is no evaluation repository: {error}", "see eval_repos/README.md") from None
+
+
+def _commit(target: Path) -> None:
+    author = ("-c", "user.name=fixbot", "-c", "user.email=fixbot@users.noreply.github.com", "-c", "commit.gpgSign=false")
+    for command in (("init", "--quiet"), ("add", "--all", "--force"), (*author, "commit", "--quiet", "--message=import")):
+        subprocess.run(["git", *command], cwd=target, check=True, capture_output=True)
+
+
+def _score(
+    manifest: Manifest,
+    outcomes: Sequence[Outcome],
+    run: RunResult | None,
+    before: dict[str, bool],
+    after: dict[str, bool],
+) -> Evaluation:
+    bugs = [_bug_result(bug, outcomes, before, after) for bug in manifest.bug]
+    right, wrong = Counter[str](), Counter[str]()
+    decoys_hit: list[str] = []
+    unexpected: list[str] = []
+    for finding in (outcome.finding for outcome in outcomes if outcome.status is not Status.SUPPRESSED):
+        place = f"{finding.path}:{finding.span.line} {finding.rule}"
+        if any(_finds(finding, bug) for bug in manifest.bug):
+            right[finding.rule] += 1
+            continue
+        wrong[finding.rule] += 1
+        hit = any(finding.rule in decoy.rules and _inside(finding, decoy) for decoy in manifest.decoy)
+        (decoys_hit if hit else unexpected).append(place)
+    return Evaluation(manifest.name, tuple(bugs), len(manifest.decoy), tuple(decoys_hit), tuple(unexpected), right, wrong, run)
+
+
+def _bug_result(bug: Bug, outcomes: Sequence[Outcome], before: dict[str, bool], after: dict[str, bool]) -> BugResult:
+    mine = [outcome for outcome in outcomes if _finds(outcome.finding, bug)]
+    test = bug.hidden_test or ""
+    fixed = bool(mine) and any(one.status is Status.FIXED for one in mine) and after.get(test, False)
+    status = ", ".join(sorted({one.status.value for one in mine}))
+    return BugResult(bug, bool(mine), status, fixed, None if test not in before else not before[test])
+
+
+def _finds(finding: Finding, bug: Bug) -> bool:
+    same = finding.rule == bug.rule and finding.path == bug.path
+    return same and finding.span.line <= bug.lines[1] and finding.span.end_line >= bug.lines[0]
+
+
+def _inside(finding: Finding, decoy: Decoy) -> bool:
+    return finding.path == decoy.path and decoy.lines[0] <= finding.span.line <= decoy.lines[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """Runs the hidden tests of a repository on its commits, in the sandbox as all target code."""
+
+    folder: Path
+    target: Path
+    place: Path
+    settings: Settings
+
+    def outcomes(self, commit: str) -> dict[str, bool]:
+        """Hidden test file -> whether it has tests and all of them pass on a commit of the target."""
+        workspace = ws.open_workspace(self.target, self.place / "hidden", "eval")
+        tree = self.place / "hidden-tree"
+        try:
+            subprocess.run(["git", "-C", str(workspace.root), "fetch", "--quiet", str(self.target), commit], check=True, capture_output=True)
+            ws.export(workspace, tree, commit)
+            shutil.copytree(self.folder / HIDDEN, tree / HIDDEN)
+            return dict(_by_file(self._run(workspace, tree)))
+        finally:
+            shutil.rmtree(tree, ignore_errors=True)
+            ws.remove(workspace)
+
+    def _run(self, workspace: ws.Workspace, tree: Path) -> SuiteResult:
+        sandbox = choose(self.settings.sandbox, self.target)
+        environment = resolve(
+            workspace.root, repository=self.target, python=self.settings.python, cache=self.place / "state" / "environments", sandbox=sandbox
+        )
+        options = SuiteOptions(test_command=f'REPO_ROOT="$PWD" pytest {HIDDEN}')
+        return run_suite(tree, environment, sandbox, options, self.target)
+
+
+def _by_file(result: SuiteResult) -> Iterator[tuple[str, bool]]:
+    files = {name.partition("::")[0].rpartition("/")[2] for name in (*result.collected, *result.collection_errors)}
+    for file in files:
+        tests = [test for name, test in result.tests.items() if name.partition("::")[0].endswith(f"/{file}")]
+        broken = any(name.endswith(file) for name in result.collection_errors)
+        yield file, bool(tests) and not broken and all(test.outcome in ("passed", "xpassed") for test in tests)
