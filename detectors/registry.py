@@ -123,7 +123,7 @@ def rule(
       and returns a JSON value that is cached with the file; ``project.collected(collector)`` gives ``{path: value}``. With
       ``Ruff(...)`` too, the collector finds the file's diagnostics in ``source.diagnostics``.
     """
-    collectors = collects if isinstance(collects, tuple) else cast("tuple[Collector, ...]", (collects,))
+    collectors = (collects,) if callable(collects) else collects
 
     def decorate(function: Callable[..., Iterable[Report]]) -> Callable[..., Iterable[Report]]:
         check = Check(

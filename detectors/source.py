@@ -71,6 +71,7 @@ class SourceFile:
                 warnings.simplefilter("ignore")
                 return ast.parse(self.data, self.path)
         except SyntaxError as error:
+            _ = self.text  # where the text cannot be had, that is the better reason
             detail = f"syntax error, line {error.lineno}" if error.lineno else f"syntax error: {error.msg}"
             raise SkippedFile(detail) from None
         except (RecursionError, MemoryError):

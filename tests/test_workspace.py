@@ -485,7 +485,7 @@ def hostile(tmp_path: Path) -> tuple[Path, Path, Path]:
     """A repository whose attributes name the driver ``evil``, a program, and the file that the program makes when it runs."""
     repo = make(tmp_path / "repo", files={"a.py": "x = 1\n", "pkg/b.py": "", ".gitattributes": "*.py filter=evil diff=evil merge=evil\n"})
     marker, script = tmp_path / "ran", tmp_path / "evil.sh"
-    script.write_text(f'#!/bin/sh\necho "$0 $*" >> {marker}\ncat\n')
+    script.write_text(f'#!/bin/sh\necho "$0 $*" >> {marker}\n')
     script.chmod(0o755)
     return repo, script, marker
 

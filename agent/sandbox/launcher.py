@@ -93,22 +93,14 @@ def restrict_files(writable: list[str], readable: list[str]) -> None:
             allowed = rights if stat.S_ISDIR(os.fstat(handle).st_mode) else rights & FS_FILE
             if libc.syscall(445, ruleset, 1, struct.pack("=Qi", allowed, handle), 0) != 0:
                 raise OSError(ctypes.get_errno(), "landlock_add_rule", path)
-            os.close(handle)
     if libc.syscall(446, ruleset, 0) != 0:
         raise OSError(ctypes.get_errno(), "landlock_restrict_self")
-    os.close(ruleset)
-
-
-class Filter(ctypes.Structure):
-    """``struct sock_fprog``."""
-
-    _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
 
 
 def filter_calls(code: bytes) -> None:
     """Load a seccomp filter into this process."""
     memory = ctypes.create_string_buffer(code, len(code))
-    program = Filter(len(code) // 8, ctypes.addressof(memory))
+    program = ctypes.create_string_buffer(struct.pack("@HP", len(code) // 8, ctypes.addressof(memory)))  # struct sock_fprog
     prctl(PR_SET_SECCOMP, 2, ctypes.addressof(program))
 
 

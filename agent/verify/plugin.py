@@ -212,9 +212,6 @@ class _Reporter:
         self.imported()
         self._status = int(exitstatus)
         self._channel.send("end", status=self._status, outcomes=self._sent)
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_unconfigure(self) -> None:
         self._thread(target=self._leave, daemon=True).start()  # threads that the tests left behind may not hold the process
 
     def _leave(self) -> None:

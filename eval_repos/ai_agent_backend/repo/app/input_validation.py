@@ -82,8 +82,8 @@ def detect_mime(head: bytes, filename: str) -> str:
 def validate_upload(file: UploadFile, allowed: frozenset[str], max_bytes: int) -> CheckedUpload:
     """Check an upload and leave it rewound; nothing is kept in memory but the first block."""
     filename = PurePosixPath((file.filename or "").replace("\\", "/")).name
-    if not filename:
-        raise HTTPException(422, "The upload has no file name")
+    if filename in {"", ".."}:
+        raise HTTPException(422, "The upload has no usable file name")
     head = file.file.read(READ_SIZE)
     size = len(head)
     while size <= max_bytes and (block := file.file.read(READ_SIZE)):

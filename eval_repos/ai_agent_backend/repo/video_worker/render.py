@@ -31,7 +31,7 @@ def load_job(path: Path) -> Job:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         job = Job(data["id"], data["title"], [Path(clip) for clip in data["clips"]], Path(data["output"]))
-    except (KeyError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise JobInvalid(f"{path.name} is not a job") from error
     if not job.clips:
         raise JobInvalid(f"{path.name} has no clips")

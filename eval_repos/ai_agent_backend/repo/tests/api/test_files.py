@@ -37,6 +37,7 @@ def test_programs_and_false_names_are_refused(client, login):
     assert upload(client, headers, "tool.exe", b"MZ\x00\x00").status_code == 415
     assert upload(client, headers, "fake.pdf", b"not a pdf").status_code == 415
     assert upload(client, headers, "image.txt", PNG).status_code == 415
+    assert upload(client, headers, "..", MP4, path="/clips").status_code == 422
 
 
 def test_large_documents_are_refused(client, login):

@@ -24,7 +24,7 @@ def test_job_is_rendered_and_removed(job_file, tmp_path):
 
 
 def test_bad_job_stays(job_file):
-    for text in ("{", "{}", '{"id": "a", "title": "A", "clips": [], "output": "a.mp4"}'):
+    for text in ("{", "{}", "[]", '{"id": "a", "title": "A", "clips": [], "output": "a.mp4"}'):
         job_file.write_text(text)
         assert render.main([str(job_file)]) == 2
         assert job_file.exists()
