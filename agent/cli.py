@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -71,6 +72,7 @@ def common(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens to standard error.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
+    """What every command has."""
     if version:
         from importlib.metadata import version as version_of
 
@@ -165,9 +167,10 @@ def run(
         from fixbot.agent.events import to_json
         from fixbot.agent.report.formats import dumps
 
-        result = pipeline.run(path, settings, lambda event: typer.echo(dumps(to_json(event), indent=None)), resume=resume)
+        with _resumable():
+            result = pipeline.run(path, settings, lambda event: typer.echo(dumps(to_json(event), indent=None)), resume=resume)
     else:
-        with _progress(quiet) as emit:
+        with _resumable(), _progress(quiet) as emit:
             result = pipeline.run(path, settings, emit, resume=resume)
     _print_result(output_format, output_file, result)
     raise typer.Exit(1 if result.left and not exit_zero else 0)
@@ -286,20 +289,33 @@ def evaluate(
 
 def main() -> None:
     """The console script: expected failures become one message on standard error and exit code 2, Ctrl-C 130."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False) or 0)
     except FixbotError as error:
         _fail(str(error))
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("interrupted; go on with: fixbot run --resume", err=True)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except typer.TyperException as error:
         _fail(str(error))
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """Leave through every ``finally``, so that nothing stays behind."""
+    sys.exit(128 + number)
+
+
+@contextmanager
+def _resumable() -> Generator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("interrupted; go on with: fixbot run --resume", err=True)
+        raise
 
 
 def _fail(text: str) -> None:

@@ -91,7 +91,9 @@ class Evaluation:
         """Plain data for files and other programs."""
         return {
             "name": self.name,
-            "bugs": [{**one.bug.model_dump(mode="json"), "found": one.found, "status": one.status, "fixed": one.fixed} for one in self.bugs],
+            "bugs": [
+                {**one.bug.model_dump(mode="json"), "found": one.found, "status": one.status, "fixed": one.fixed} for one in self.bugs
+            ],
             "decoys": self.decoys,
             "decoys_hit": list(self.decoys_hit),
             "unexpected": list(self.unexpected),
@@ -187,7 +189,9 @@ class _Hidden:
         workspace = ws.open_workspace(self.target, self.place / "hidden", "eval")
         tree = self.place / "hidden-tree"
         try:
-            subprocess.run(["git", "-C", str(workspace.root), "fetch", "--quiet", str(self.target), commit], check=True, capture_output=True)
+            subprocess.run(
+                ["git", "-C", str(workspace.root), "fetch", "--quiet", str(self.target), commit], check=True, capture_output=True
+            )
             ws.export(workspace, tree, commit)
             shutil.copytree(self.folder / HIDDEN, tree / HIDDEN)
             return dict(_by_file(self._run(workspace, tree)))
@@ -198,7 +202,11 @@ class _Hidden:
     def _run(self, workspace: ws.Workspace, tree: Path) -> SuiteResult:
         sandbox = choose(self.settings.sandbox, self.target)
         environment = resolve(
-            workspace.root, repository=self.target, python=self.settings.python, cache=self.place / "state" / "environments", sandbox=sandbox
+            workspace.root,
+            repository=self.target,
+            python=self.settings.python,
+            cache=self.place / "state" / "environments",
+            sandbox=sandbox,
         )
         options = SuiteOptions(test_command=f'REPO_ROOT="$PWD" pytest {HIDDEN}')
         return run_suite(tree, environment, sandbox, options, self.target)

@@ -88,7 +88,6 @@ def _command(git: str, search: str, directory: Path | None, args: Sequence[str],
     environment = {"PATH": search, **_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": "none", **extra}
     if directory is not None:
         environment["GIT_DIR"] = str(directory)
-        environment.setdefault("GIT_INDEX_FILE", str(directory / "no-index"))
     # gitpython adds its variables to those of this process; `env -i` starts git with exactly these.
     pairs = (f"{key}={value}" for key, value in environment.items())
     return [_program("env", search, outside), "-i", *pairs, git, *(part for setting in _SETTINGS for part in ("-c", setting)), *args]
@@ -104,15 +103,15 @@ def _start(command: list[str], git: str, source: BinaryIO) -> subprocess.Popen[b
 @cache
 def _gitpython(git: str) -> type[Git]:
     """gitpython's class, imported so that it does not try the first ``git`` of the caller's PATH."""
-    settings = {"GIT_PYTHON_GIT_EXECUTABLE": git, "GIT_PYTHON_REFRESH": "quiet"}
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
+    before = {name: value for name, value in os.environ.items() if name.startswith("GIT_")}
+    for name in before:
+        del os.environ[name]
+    os.environ["GIT_PYTHON_GIT_EXECUTABLE"] = git
     try:
         from git import Git
     finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            os.environ.update({} if value is None else {name: value})
+        del os.environ["GIT_PYTHON_GIT_EXECUTABLE"]
+        os.environ.update(before)
     return Git
 
 

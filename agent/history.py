@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 from fixbot.agent.errors import LedgerError
 from fixbot.agent.report.text import line
@@ -14,11 +15,8 @@ from fixbot.agent.workspace import state_dir
 
 def finished_run(run: str) -> RunResult:
     """A run's result by its id, the beginning of it, or ``last``. Raises LedgerError."""
-    ledger = Ledger(state_dir() / "ledger.sqlite")
-    try:
+    with closing(Ledger(state_dir() / "ledger.sqlite")) as ledger:
         record = ledger.find(run)
-    finally:
-        ledger.close()
     if record.report is None:
         raise LedgerError(f"run {record.id} did not end", "go on with it: fixbot run --resume")
     try:
@@ -29,8 +27,7 @@ def finished_run(run: str) -> RunResult:
 
 def run_lines() -> Iterator[str]:
     """A line a run, newest first."""
-    ledger = Ledger(state_dir() / "ledger.sqlite")
-    try:
+    with closing(Ledger(state_dir() / "ledger.sqlite")) as ledger:
         for record in ledger.runs():
             day = time.strftime("%Y-%m-%d %H:%M", time.gmtime(record.started))
             words = record.status
@@ -38,5 +35,3 @@ def run_lines() -> Iterator[str]:
                 result = result_from_json(record.report)
                 words = f"{result.count(Status.FIXED)} of {len(result.outcomes)} fixed"
             yield f"{record.id}  {day}  {words:<16}  {line(record.repository)}"
-    finally:
-        ledger.close()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import shutil
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from fixbot.agent.verify.suite import SuiteOptions, SuiteResult
 from fixbot.detectors.finding import Finding, FixKind, Safety
 from fixbot.detectors.project import discover, is_test
 from fixbot.detectors.scan import Options, Scan, scan
+
 
 @dataclass(slots=True)
 class Stopwatch:
@@ -51,38 +53,39 @@ def run(path: Path, settings: Settings, emit: Emit, *, resume: bool = False, sta
     """
     state = state or ws.state_dir()
     repository = ws.locate(path)
-    ledger = Ledger(state / "ledger.sqlite")
-    try:
-        with ws.lock(state, repository):
-            sandbox = choose(settings.sandbox, repository)
-            record = _resumed(ledger, repository, settings) if resume else _new(repository, settings)
-            workspace = ws.open_workspace(repository, state, record.id, trust_owner=settings.trust_owner)
-            try:
-                if resume and workspace.base != record.base:
-                    raise UsageError(f"the repository has moved on since run {record.id} began", "start a new run without --resume")
-                if not resume:
-                    record = RunRecord(record.id, record.repository, workspace.base, record.settings, record.started, "running")
-                    ledger.start(record)
-                emit(Started(record.id, str(repository), workspace.base, sandbox.name, resume))
-                result = _Run(workspace, settings, sandbox, ledger, record, state, emit).execute()
-                ledger.finish(record.id, "finished", result.to_json())
-                return result
-            finally:
-                ws.remove(workspace)
-    finally:
-        ledger.close()
+    with closing(Ledger(state / "ledger.sqlite")) as ledger, ws.lock(state, repository):
+        sandbox = choose(settings.sandbox, repository)
+        record = _resumed(ledger, repository, settings) if resume else _new(ledger, repository, settings)
+        _remove_leftovers(ledger, state, record)
+        workspace = ws.open_workspace(repository, state, record.id, trust_owner=settings.trust_owner)
+        try:
+            if record.base not in ("", workspace.base):
+                raise UsageError(f"the repository has moved on since run {record.id} began", "start a new run without --resume")
+            ledger.set_base(record.id, workspace.base)
+            emit(Started(record.id, str(repository), workspace.base, sandbox.name, resume))
+            result = _Run(workspace, settings, sandbox, ledger, record, state, emit).execute()
+            ledger.finish(record.id, "finished", result.to_json())
+            return result
+        except BaseException:
+            ledger.finish(record.id, "interrupted")
+            raise
+        finally:
+            ws.remove(workspace)
 
 
-def _new(repository: Path, settings: Settings) -> RunRecord:
+def _new(ledger: Ledger, repository: Path, settings: Settings) -> RunRecord:
     started = int(time.time())
-    return RunRecord(
-        f"{time.strftime('%Y%m%d', time.gmtime(started))}-{secrets.token_hex(3)}",
-        str(repository),
-        "",
-        _digest(settings),
-        started,
-        "running",
-    )
+    name = f"{time.strftime('%Y%m%d', time.gmtime(started))}-{secrets.token_hex(3)}"
+    record = RunRecord(name, str(repository), "", _digest(settings), started, "running")
+    ledger.start(record)
+    return record
+
+
+def _remove_leftovers(ledger: Ledger, state: Path, current: RunRecord) -> None:
+    """Clear away what killed runs of this repository have left; the lock is held, so none of them is alive."""
+    for record in ledger.runs(current.repository):
+        if record.status != "finished" and record.id != current.id:
+            shutil.rmtree(state / "runs" / record.id, ignore_errors=True)
 
 
 def _resumed(ledger: Ledger, repository: Path, settings: Settings) -> RunRecord:

@@ -22,6 +22,7 @@ __all__ = [
     "Repository",
     "check_owner",
     "checked_out",
+    "circumstances",
     "copy_commit",
     "current",
     "discover",
@@ -34,6 +35,15 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _KEYS = r"^(extensions\.(objectformat|refstorage)|core\.sharedrepository)$"
+_UNDERWAY = {
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase",
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "BISECT_LOG": "a bisection",
+}
+_SPARSE = "[core]\nsparseCheckout = true\nsparseCheckoutCone = true\n[index]\nsparse = true\n"
 _VALUE = re.compile(r"[a-z0-9]{1,16}")
 
 
@@ -106,22 +116,27 @@ def _line(path: Path) -> str:
 
 
 @contextmanager
-def stand_in(repository: Repository, folder: Path | None = None) -> Generator[Path]:
+def stand_in(repository: Repository, folder: Path | None = None, *, writable: bool = False) -> Generator[Path]:
     """A throw-away git directory with the target's objects, refs and HEAD, but with fixbot's configuration and no hooks.
 
-    Made in ``folder`` (default: the system's temporary folder). Refs and objects that git writes there land in the target.
+    Made in ``folder`` (default: the system's temporary folder). Objects that git makes there (to read a sparse index it does) end with
+    it, unless it is ``writable``: then they land in the target as refs do. Raises RepositoryError.
     """
     with ExitStack() as stack:
         try:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fixbot-", dir=folder)))
-            _furnish(repository, directory)
+            _furnish(repository, directory, writable)
         except OSError as error:
             raise RepositoryError(f"{repository.root} cannot be looked at: {error}", "see who may read it, and free disk space") from error
         yield directory
 
 
-def _furnish(repository: Repository, directory: Path) -> None:
-    for part in ("objects", "refs", "packed-refs", "logs", "reftable"):
+def _furnish(repository: Repository, directory: Path, writable: bool) -> None:
+    if not writable:
+        (directory / "objects" / "info").mkdir(parents=True)
+        quoted = re.sub(rb'(["\\])', rb"\\\1", os.fsencode(repository.common / "objects")).replace(b"\n", b"\\n")
+        (directory / "objects" / "info" / "alternates").write_bytes(b'"%s"\n' % quoted)
+    for part in (*(["objects"] if writable else []), "refs", "packed-refs", "logs", "reftable"):
         if (repository.common / part).exists():
             (directory / part).symlink_to(repository.common / part)
     for part in ("HEAD", "ORIG_HEAD", "MERGE_HEAD", "FETCH_HEAD"):
@@ -130,15 +145,25 @@ def _furnish(repository: Repository, directory: Path) -> None:
         (directory / "HEAD").write_bytes(b"ref: " + os.fsencode(os.readlink(repository.directory / "HEAD")) + b"\n")
     for shared in repository.directory.glob("sharedindex.*"):  # reading one touches its time stamp
         _copy(shared, directory / shared.name)
+    index = repository.directory / "index"
+    if not index.is_file() and os.path.lexists(index):
+        raise OSError(f"{index} is not a file")
+    _copy(index, directory / "index")  # git diff rewrites it, whatever GIT_OPTIONAL_LOCKS says
     (directory / "info").mkdir()
     _copy(repository.common / "shallow", directory / "shallow")
     _copy(repository.common / "info" / "exclude", directory / "info" / "exclude")
-    (directory / "config").write_text(_configuration(repository), "utf-8")
+    sparse = index.is_file() and b"sdir\0\0\0\0" in index.read_bytes()
+    if sparse:  # git must not spread it out: that touches the time stamps of objects
+        _copy(repository.directory / "info" / "sparse-checkout", directory / "info" / "sparse-checkout")
+    (directory / "config").write_text(_configuration(repository) + (_SPARSE if sparse else ""), "utf-8")
 
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_file():
+        if source.stat().st_size > git.OUTPUT:
+            raise OSError(f"{source} is larger than {git.OUTPUT >> 20} MiB")
         shutil.copyfile(source, target)
+        shutil.copystat(source, target)  # a newer index would hide changes made in the same instant
 
 
 def _configuration(repository: Repository) -> str:
@@ -204,7 +229,10 @@ def give_to_owner(common: Path, since: float) -> None:
 
 
 def copy_commit(directory: Path, draft: Path, outside: Path) -> Generator[str]:
-    """Clones HEAD with its history, or without where history is missing (partial clone). Yields what a person should know."""
+    """Clones HEAD, detached and without any branch; without its history where parts of that are missing (partial clone).
+
+    Yields what a person should know. Raises RepositoryError.
+    """
     flags = ("--quiet", "--no-local", "--template=", "--no-checkout", "--no-tags", "--no-recurse-submodules", "--single-branch")
     allow = {"GIT_ALLOW_PROTOCOL": "file"}
     try:
@@ -213,6 +241,10 @@ def copy_commit(directory: Path, draft: Path, outside: Path) -> Generator[str]:
         logger.info("%s", failure.message)
         git.run(None, "clone", *flags, "--depth=1", "--", str(directory), str(draft), outside=outside, env=allow)
         yield "incomplete history: only the commit itself was copied"
+    inner = draft / ".git"
+    git.run(inner, "update-ref", "--no-deref", "HEAD", (directory / "HEAD").read_text("utf-8").strip(), outside=outside)
+    guessed = git.run(inner, "for-each-ref", "--format=delete %(refname)", outside=outside)
+    git.run(inner, "update-ref", "--no-deref", "--stdin", outside=outside, stdin=guessed)
 
 
 def current(repository: Repository, directory: Path) -> tuple[str, str | None]:
@@ -227,3 +259,14 @@ def current(repository: Repository, directory: Path) -> tuple[str, str | None]:
             f"the commit that HEAD of {repository.root} names cannot be read", "see whether the repository is sound: git fsck"
         )
     return base.decode().strip(), head.removeprefix("refs/heads/") if head.startswith("refs/heads/") else None
+
+
+def circumstances(repository: Repository, base: str, head: str | None) -> Generator[str]:
+    """What a person should know about the state that the repository is in, one sentence each."""
+    where = f"the run works on HEAD ({base[:7]})"
+    for name in sorted({text for part, text in _UNDERWAY.items() if (repository.directory / part).exists()}):
+        yield f"{name} is in progress: {where}"
+    if head is None:
+        yield f"detached HEAD: {where}"
+    if (repository.common / "shallow").is_file():
+        yield "shallow clone"

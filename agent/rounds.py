@@ -45,9 +45,13 @@ class Session(Protocol):
     record: RunRecord
     emit: Emit
 
-    def scan(self, root: Path, commit: str) -> Scan: ...
+    def scan(self, root: Path, commit: str) -> Scan:
+        """Scan a folder that holds the files of a commit."""
+        ...
 
-    def watch(self, stage: str, /) -> AbstractContextManager[None]: ...
+    def watch(self, stage: str, /) -> AbstractContextManager[None]:
+        """Measure a block as part of a stage."""
+        ...
 
 
 @dataclass(slots=True)
@@ -339,7 +343,7 @@ def _commit(
         if news:
             with session.watch("commit"):
                 message = _message(finding, verdict, session.record.id)
-                rounds.tip = ws.commit(session.workspace, rounds.branch, news, message, rounds.tip)
+                rounds.tip = ws.commit(session.workspace, rounds.branch, news, message, rounds.tip, session.record.started)
             rounds.commits.append(rounds.tip)
             session.emit(Committed(patch.finding, rounds.tip))
         fate = Outcome(finding, Status.FIXED, verdict.reason, _patch_json(patch, tree), verdict.to_json(), rounds.tip)

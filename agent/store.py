@@ -81,6 +81,11 @@ class Ledger:
             row = (record.id, record.repository, record.base, record.settings, record.started, record.status)
             database.execute("INSERT INTO runs (id, repository, base, settings, started, status) VALUES (?, ?, ?, ?, ?, ?)", row)
 
+    def set_base(self, run: str, base: str) -> None:
+        """Note the commit that a run works on."""
+        with self._guarded() as database:
+            database.execute("UPDATE runs SET base = ? WHERE id = ?", (base, run))
+
     def finish(self, run: str, status: str, report: dict[str, Any] | None = None) -> None:
         """Note how a run ended; the steps of a finished run are dropped, its report holds what they said."""
         with self._guarded() as database:

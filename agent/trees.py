@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 LINK, SUBMODULE = "120000", "160000"
 _CHUNK = 1 << 20
+_UNTRACKED = ("-z", "--others", "--exclude-standard")
 _HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _ESCAPE = re.compile(rb'\\([abtnvfr"\\]|[0-7]{3})')
 _ESCAPED = dict(zip(b'abtnvfr"\\', b'\a\b\t\n\v\f\r"\\', strict=True))
@@ -92,8 +93,8 @@ def writable(found: Mapping[str, Entry], paths: Iterable[str]) -> dict[str, str]
     return modes
 
 
-def write(directory: Path, commit: str, target: Path, outside: Path, overlay: Mapping[str, bytes]) -> None:
-    """Writes a commit's files into the empty or missing folder ``target``, those in ``overlay`` with other or new content.
+def write(directory: Path, commit: str, target: Path, outside: Path, overlay: Mapping[str, bytes]) -> dict[str, Entry]:
+    """Writes a commit's files, which it returns, into the empty or missing folder ``target``; ``overlay`` has other or new content.
 
     Links are made last, so that nothing is ever written through one. Raises RepositoryError, UsageError as ``writable`` does.
     """
@@ -119,6 +120,7 @@ def write(directory: Path, commit: str, target: Path, outside: Path, overlay: Ma
         raise RepositoryError(
             f"commit {commit[:12]} cannot be written to {target}: {error}", "free disk space or set FIXBOT_STATE_DIR"
         ) from error
+    return found
 
 
 def _write_file(path: Path, mode: str, content: Iterable[bytes]) -> None:
@@ -162,16 +164,18 @@ def list_files(path: Path) -> list[str] | None:
             return None
         prefix = _prefix(repository, path)
         with stand_in(repository) as directory:
-            tracked, untracked = (_list(repository, directory, *options, *_below(prefix)) for options in _LISTS)
+            tracked = _list(repository, directory, "ls-files", *_sparse(directory), "-z", "--stage", *_below(prefix))
+            untracked = _list(repository, directory, "ls-files", *_sparse(directory), *_UNTRACKED, *_below(prefix))
     except RepositoryError as error:
         logger.info("%s: not listed by git: %s", path, error.message)
         return None
-    names = {name for head, _, name in (item.partition(b"\t") for item in tracked) if not head.startswith(b"160000 ")}
+    names = {name for head, _, name in (item.partition(b"\t") for item in tracked) if head.startswith((b"100", b"120"))}
     names.update(name for name in untracked if not name.endswith(b"/"))
     return sorted(name[len(prefix) :] for name in _present(repository.root, map(os.fsdecode, names)) if name.startswith(prefix))
 
 
-_LISTS = (("ls-files", "-z", "--stage"), ("ls-files", "-z", "--others", "--exclude-standard"))
+def _sparse(directory: Path) -> tuple[str, ...]:
+    return ("--sparse",) if (directory / "info" / "sparse-checkout").exists() else ()
 
 
 def _prefix(repository: Repository, path: Path) -> str:
@@ -183,15 +187,9 @@ def _below(prefix: str) -> tuple[str, ...]:
     return ("--", prefix) if prefix else ("--",)
 
 
-def _environment(repository: Repository) -> dict[str, str]:
-    index = repository.directory / "index"
-    usable = index.is_file() or not os.path.lexists(index)
-    return {"GIT_WORK_TREE": str(repository.root), "GIT_INDEX_FILE": str(index if usable else Path(os.devnull))}
-
-
 def _list(repository: Repository, directory: Path, *args: str) -> list[bytes]:
     """Items of a command with NUL-separated output that looks at the user's work tree and index."""
-    return git.run(directory, *args, outside=repository.root, env=_environment(repository)).split(b"\0")[:-1]
+    return git.run(directory, *args, outside=repository.root, env={"GIT_WORK_TREE": str(repository.root)}).split(b"\0")[:-1]
 
 
 def _present(root: Path, names: Iterable[str]) -> Iterator[str]:
@@ -233,7 +231,7 @@ def changed_lines(path: Path, revision: str) -> dict[str, list[tuple[int, int]]]
         changed = set(_list(repository, directory, "diff", "--name-only", "-z", *_DIFF, commit, *_below(prefix)))
         before = set(_list(repository, directory, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit))
         patch = ("diff", "--unified=0", "--src-prefix=a/", "--dst-prefix=b/", *_DIFF, commit, *_below(prefix))
-        hunks = _hunks(git.run(directory, *patch, outside=repository.root, env=_environment(repository)))
+        hunks = _hunks(git.run(directory, *patch, outside=repository.root, env={"GIT_WORK_TREE": str(repository.root)}))
     found: dict[str, list[tuple[int, int]]] = {}
     for name in list_files(path) or ():
         full = os.fsencode(prefix + name)
@@ -274,10 +272,13 @@ def _lines(path: Path) -> int:
         return max(1, sum(1 for _ in file))
 
 
-def uncommitted(repository: Repository, directory: Path, commit: str) -> bool:
-    """Whether the work tree, seen through the stand-in ``directory``, has changes or new files. Raises GitFailure on a damaged index."""
+def uncommitted(repository: Repository, directory: Path, commit: str, *, untracked: bool = True) -> bool:
+    """Whether the work tree, seen through the stand-in ``directory``, has changes or, unless told otherwise, new files.
+
+    Raises GitFailure on a damaged index.
+    """
     if repository.bare:
         return False
-    return bool(
-        _list(repository, directory, "diff", "--name-only", "-z", *_DIFF, commit, "--") or _list(repository, directory, *_LISTS[1], "--")
-    )
+    if _list(repository, directory, "diff", "--name-only", "-z", *_DIFF, commit, "--"):
+        return True
+    return untracked and bool(_list(repository, directory, "ls-files", *_sparse(directory), *_UNTRACKED, "--"))

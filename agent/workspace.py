@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import re
 import shutil
@@ -21,19 +20,9 @@ from itertools import count
 from pathlib import Path
 
 from fixbot.agent import git, trees
+from fixbot.agent import repository as repositories
 from fixbot.agent.errors import RepositoryError, UsageError
-from fixbot.agent.repository import (
-    Repository,
-    check_owner,
-    checked_out,
-    copy_commit,
-    current,
-    discover,
-    give_to_owner,
-    refuse_links,
-    stand_in,
-    tip,
-)
+from fixbot.agent.repository import Repository, discover, stand_in
 from fixbot.agent.state import lock, private, state_dir, write_json
 from fixbot.agent.trees import changed_lines, list_files
 
@@ -56,20 +45,10 @@ __all__ = [
     "state_dir",
 ]
 
-logger = logging.getLogger(__name__)
-
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ATTRIBUTES = "* -text -ident -filter -working-tree-encoding !diff !merge\n"
 _FETCH = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--no-prune", "--refmap=")
-_UNDERWAY = {
-    "rebase-merge": "a rebase",
-    "rebase-apply": "a rebase",
-    "MERGE_HEAD": "a merge",
-    "CHERRY_PICK_HEAD": "a cherry-pick",
-    "REVERT_HEAD": "a revert",
-    "BISECT_LOG": "a bisection",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +86,7 @@ def open_workspace(path: Path, state: Path, run: str, *, trust_owner: bool = Fal
             f"the state folder {state} lies in the repository {repository.root}", "set FIXBOT_STATE_DIR to a folder outside it"
         )
     if not trust_owner:
-        check_owner(repository)
+        repositories.check_owner(repository)
     try:
         folder = private(private(private(state) / "runs") / run)
         return _resume(folder, repository) or _clone(repository, folder)
@@ -146,17 +125,17 @@ def _clear(folder: Path) -> None:
 
 def _clone(repository: Repository, folder: Path) -> Workspace:
     with stand_in(repository, folder) as directory:
-        base, head = current(repository, directory)
+        base, head = repositories.current(repository, directory)
         notes = list(_notes(repository, directory, base, head))
         (directory / "HEAD").write_text(f"{base}\n", "utf-8")
         # A name of its own: the git of a killed start may still be writing to the last one.
         draft = Path(tempfile.mkdtemp(prefix="clone-", dir=folder))
-        notes += copy_commit(directory, draft, repository.root)
+        notes += repositories.copy_commit(directory, draft, repository.root)
     inner = draft / ".git"
     (inner / "info").mkdir(exist_ok=True)
     (inner / "info" / "attributes").write_text(_ATTRIBUTES, "utf-8")
-    trees.write(inner, base, draft, repository.root, {})
-    submodules = [path for path, entry in trees.entries(inner, base, repository.root).items() if entry.mode == trees.SUBMODULE]
+    files = trees.write(inner, base, draft, repository.root, {})
+    submodules = [path for path, entry in files.items() if entry.mode == trees.SUBMODULE]
     notes += [f"submodules are not followed: {', '.join(submodules)}"] if submodules else []
     draft.rename(folder / "clone")
     workspace = Workspace(folder / "clone", repository.root, base, head, tuple(notes))
@@ -172,12 +151,7 @@ def _notes(repository: Repository, directory: Path, base: str, head: str | None)
             yield f"work tree has uncommitted changes: {where}"
     except git.GitFailure:
         yield f"the index cannot be read: {where}"
-    for name in sorted({text for part, text in _UNDERWAY.items() if (repository.directory / part).exists()}):
-        yield f"{name} is in progress: {where}"
-    if head is None:
-        yield f"detached HEAD: {where}"
-    if (repository.common / "shallow").is_file():
-        yield "shallow clone"
+    yield from repositories.circumstances(repository, base, head)
 
 
 def _inner(workspace: Workspace) -> Path:
@@ -226,16 +200,16 @@ def files(workspace: Workspace, commit: str | None = None) -> list[str]:
 
 
 def is_dirty(path: Path) -> bool:
-    """Whether the work tree that holds ``path`` has uncommitted changes to tracked files."""
+    """Whether the work tree that holds ``path`` has uncommitted changes to tracked files. Raises RepositoryError."""
     repository = discover(path)
-    with tempfile.TemporaryDirectory(prefix="fixbot-") as folder, stand_in(repository, Path(folder)) as directory:
-        return trees.uncommitted(repository, directory, "HEAD")
+    with stand_in(repository) as directory:
+        return trees.uncommitted(repository, directory, "HEAD", untracked=False)
 
 
-def commit(workspace: Workspace, branch: str, files: Mapping[str, bytes], message: str, parent: str) -> str:
+def commit(workspace: Workspace, branch: str, files: Mapping[str, bytes], message: str, parent: str, when: int | None = None) -> str:
     """Commits ``files`` (as for ``export``) on top of ``parent``, sets the clone's ``branch`` to it and returns the commit's id.
 
-    The clone's work tree stays as it is. Raises UsageError for a branch name or path that cannot be, RepositoryError.
+    ``when`` is the commit's date in seconds since 1970 (default: now): with it the same call gives the same id. The clone's work tree stays as it is. Raises UsageError for a branch name or path that cannot be, RepositoryError.
     """
     inner, outside, ref = _inner(workspace), workspace.repository, _ref(workspace, branch)
     before = _resolve(workspace, parent)
@@ -250,7 +224,8 @@ def commit(workspace: Workspace, branch: str, files: Mapping[str, bytes], messag
         git.run(inner, "update-index", "-z", "--index-info", outside=outside, stdin=b"".join(lines), env=index)
         tree = git.run(inner, "write-tree", outside=outside, env=index).decode().strip()
     text = message.replace("\0", "").encode("utf-8", "backslashreplace")
-    made = git.run(inner, "commit-tree", tree, "-p", before, outside=outside, stdin=text).decode().strip()
+    dates = {} if when is None else {name: f"{when} +0000" for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE")}
+    made = git.run(inner, "commit-tree", tree, "-p", before, outside=outside, stdin=text, env=dates).decode().strip()
     git.run(inner, "update-ref", "--no-deref", ref, made, outside=outside)
     return made
 
@@ -288,16 +263,16 @@ def deliver(workspace: Workspace, branch: str, sha: str) -> None:
     if _resolve(workspace, ref) != sha:
         raise RepositoryError(f"branch {branch} of the run's clone is not at {sha[:12]}", "start a new run")
     repository = discover(workspace.repository)
-    refuse_links(repository.common, ref)
-    with stand_in(repository, workspace.root.parent) as directory:
-        old = tip(directory, ref, repository)
+    repositories.refuse_links(repository.common, ref)
+    with stand_in(repository, workspace.root.parent, writable=True) as directory:
+        old = repositories.tip(directory, ref, repository)
         if old == sha:
             return
         if old is not None and not _ours(workspace, old, sha):
             raise RepositoryError(
                 f"branch {branch} exists with commits that are not of this run", "rename or delete it, or choose another name"
             )
-        if ref in checked_out(repository):
+        if ref in repositories.checked_out(repository):
             raise RepositoryError(f"branch {branch} is checked out in a work tree", "check out another branch there")
         source = (*_FETCH, "--upload-pack=git-upload-pack", "--", str(_inner(workspace)), f"{ref}:{ref}")
         env = {"GIT_ALLOW_PROTOCOL": "file", **({} if repository.bare else {"GIT_WORK_TREE": str(repository.root)})}
@@ -305,8 +280,8 @@ def deliver(workspace: Workspace, branch: str, sha: str) -> None:
         try:
             git.run(directory, "fetch", *source, outside=repository.root, env=env)
         finally:
-            give_to_owner(repository.common, started)
-        if tip(directory, ref, repository) != sha:
+            repositories.give_to_owner(repository.common, started)
+        if repositories.tip(directory, ref, repository) != sha:
             raise RepositoryError(f"branch {branch} did not arrive in {repository.root}", "see whether another program writes there")
 
 

@@ -44,6 +44,8 @@ class SourceFile:
         try:
             return tokenize.detect_encoding(io.BytesIO(self.data).readline)[0]
         except (SyntaxError, LookupError) as error:
+            if "missing encoding declaration" in str(error):
+                raise SkippedFile("not valid utf-8, and no other encoding is declared") from None
             raise SkippedFile(f"unknown or contradictory encoding: {error}") from None
 
     @cached_property

@@ -21,10 +21,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     job = json.load(sys.stdin)
     findings = [finding_from_json(entry) for entry in job["findings"]]
-    used = 0
+    used, (_, hard) = 0, resource.getrlimit(resource.RLIMIT_CPU)
     for finding in findings:
         used += SECONDS_PER_FINDING
-        resource.setrlimit(resource.RLIMIT_CPU, (used, used))
+        resource.setrlimit(resource.RLIMIT_CPU, (used, hard))
         _answer({"finding": finding.fingerprint, "started": True})
         try:
             _answer({"finding": finding.fingerprint, "patch": make_patch(finding, Path(job["root"])).to_json()})

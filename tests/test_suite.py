@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
 import venv
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -32,8 +35,18 @@ def environment(python: Path) -> Environment:
 
 
 @pytest.fixture(scope="module")
-def here() -> Environment:
-    return environment(Path(sys.executable))
+def here(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """A bare environment of the running version, with pytest supplied on the path and no plugin: starts three times as fast."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder / "venv", symlinks=True)
+    (folder / "supplied").mkdir()
+    for name in ("pytest", "pluggy", "iniconfig", "packaging", "pygments"):
+        parts = distribution(name)
+        for top in {file.parts[0] for file in parts.files or ()} - {".."}:
+            place = Path(str(parts.locate_file(top)))
+            (shutil.copytree if place.is_dir() else shutil.copy)(place, folder / "supplied" / top)
+    bare = environment(folder / "venv" / "bin" / "python")
+    return replace(bare, readable=(*bare.readable, folder / "supplied"), pythonpath=(folder / "supplied",))
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +117,11 @@ EVERY = {
 
 def test_every_outcome(run: Run) -> None:
     seen: list[tuple[int, int]] = []
-    result = run(EVERY, progress=lambda done, total: seen.append((done, total)))
+
+    def progress(done: int, total: int) -> None:
+        seen.append((done, total))
+
+    result = run(EVERY, progress=progress)
     words = ["a b", "[x]", "\\xe9::y", "-q", "two\\nlines", "\\udc80"]
     assert result.complete, result.problem
     assert (result.problem, result.exit_code, result.limit, result.line_evidence) == ("", 1, None, False)
@@ -135,13 +152,12 @@ def test_collection_error_leaves_the_rest(run: Run) -> None:
     assert "nothing_like_this" in result.collection_errors["test_b.py"]
 
 
-def test_nothing_to_run(run: Run, tmp_path: Path) -> None:
+def test_nothing_to_run(run: Run, here: Environment) -> None:
     result = run({"shop.py": "A = 1\n"})
     assert (result.complete, result.problem, result.exit_code) == (False, "no tests collected", 5)
     result = run({"test_a.py": "1 / 0\n"})
     assert (result.complete, result.problem) == (False, "no tests collected (1 collection error)")
-    venv.create(tmp_path / "bare", symlinks=True)
-    result = run({}, used=environment(tmp_path / "bare" / "bin" / "python"))
+    result = run({}, used=replace(here, pythonpath=()))
     assert (result.complete, result.problem, dict(result.tests)) == (False, "pytest is not installed", {})
 
 
@@ -225,9 +241,9 @@ def test_slow_test_fails_and_the_run_goes_on(run: Run) -> None:
 
 def test_wall_limit(run: Run) -> None:
     blocked = "import signal\ndef test_a(): pass\ndef test_b():\n    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n    while True: pass\n"
-    result = run({"test_a.py": blocked}, timeout=4, test_timeout=0.5)
+    result = run({"test_a.py": blocked}, timeout=6, test_timeout=0.5)
     assert (result.complete, result.limit, result.exit_code) == (False, "time", None)
-    assert result.problem == "limit: time (4 s), at test_a.py::test_b"
+    assert result.problem == "limit: time (6 s), at test_a.py::test_b"
     assert outcomes(result) == {"test_a": "passed"}
     result = run({"test_a.py": "while True: pass\n"}, timeout=2)
     assert (result.complete, result.problem) == (False, "limit: time (2 s)")
@@ -270,7 +286,8 @@ def test_rough_tests_do_not_break_the_report(run: Run) -> None:
     assert result.seconds < 60
 
 
-def test_configuration_that_would_lose_outcomes(run: Run) -> None:
+@pytest.mark.parametrize("plugins", [False, True])
+def test_configuration_that_would_lose_outcomes(run: Run, here: Environment, plugins: bool) -> None:
     files = {
         "setup.cfg": "[tool:pytest]\naddopts = -x --cov=shop --cov-report term-missing --ff --sw -n 2 --timeout 5 -m 'not slow'\n"
         "markers = slow\n",
@@ -283,10 +300,11 @@ def test_configuration_that_would_lose_outcomes(run: Run) -> None:
         def test_d(): pass
         """,
     }
-    result = run(files)
+    result = run(files, used=environment(Path(sys.executable)) if plugins else here)
     assert result.complete, result.problem
     assert outcomes(result) == {"test_a": "failed", "test_b": "failed", "test_c": "passed"}
     notes = " ".join(result.notes)
+    assert ("-n 2" in notes) is not plugins  # pytest-xdist is there and told to use one process
     assert "--cov=shop" in notes
     assert "--cov-report term-missing" in notes
     assert "--timeout 5" in notes
@@ -429,7 +447,7 @@ def test_test_commands(run: Run) -> None:
         assert result.problem == "per-test results are not available: the test command does not run pytest"
     result = run({}, test_command="sh -c 'exit 0 # pytest'")
     assert (result.complete, dict(result.tests)) == (False, {})
-    assert result.problem == "the test process ended before pytest started with exit code 0 before its report was complete"
+    assert result.problem == "the test process ended with exit code 0 before pytest started"
 
 
 def test_modules_named_like_the_standard_library(run: Run) -> None:

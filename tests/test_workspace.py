@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,10 @@ def repo(tmp_path: Path) -> Path:
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
+
+
+def name_of(function: Callable[..., object]) -> str:
+    return function.__name__
 
 
 # --- every state that a repository is found in
@@ -195,7 +200,7 @@ def group_shared(repo: Path) -> Path:
     return repo
 
 
-STATES = {
+STATES: dict[Callable[[Path], Path], str | None] = {
     dirty: "work tree has uncommitted changes: the run works on HEAD",
     rebasing: "a rebase is in progress",
     detached: "detached HEAD",
@@ -212,11 +217,16 @@ STATES = {
     new_format: None,
     group_shared: None,
 }
-CLONES = {("--bare",): None, ("--depth=1",): "shallow clone", ("--filter=blob:none",): None, ("--filter=tree:0",): None}
+CLONES: dict[tuple[str, ...], str | None] = {
+    ("--bare",): None,
+    ("--depth=1",): "shallow clone",
+    ("--filter=blob:none",): None,
+    ("--filter=tree:0",): None,
+}
 
 
-@pytest.mark.parametrize("prepare", STATES, ids=lambda one: one.__name__)
-def test_state(prepare, repo: Path, state: Path):
+@pytest.mark.parametrize("prepare", STATES, ids=name_of)
+def test_state(prepare: Callable[[Path], Path], repo: Path, state: Path):
     check_state(prepare(repo), state, STATES[prepare])
 
 
@@ -339,6 +349,25 @@ def test_list_files(repo: Path, tmp_path: Path):
     assert snapshot(repo) == before
 
 
+def test_is_dirty_and_files(repo: Path, state: Path):
+    (repo / "link").symlink_to("a.py")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "link")
+    (repo / "untracked.py").write_text("")
+    os.utime(repo / "run.sh", (1, 1))
+    assert not ws.is_dirty(repo)
+    space = ws.open_workspace(repo, state, "r1")
+    assert ws.files(space) == ["a.py", "pkg/b.py", "run.sh"]
+    assert ws.files(space, ws.commit(space, "x", {"c.py": b""}, "m", space.base)) == ["a.py", "c.py", "pkg/b.py", "run.sh"]
+    info = (repo / "a.py").stat()
+    (repo / "a.py").write_text("x = 2\n")  # same size, same time stamp as when it was added
+    os.utime(repo / "a.py", ns=(info.st_atime_ns, info.st_mtime_ns))
+    (repo / "pkg/b.py").chmod(0o755)
+    before = snapshot(repo)
+    assert ws.is_dirty(repo / "pkg")
+    assert snapshot(repo) == before
+
+
 def test_list_files_sparse_and_bare(repo: Path):
     assert ws.list_files(sparse(repo)) == ["a.py", "run.sh"]
     assert ws.list_files(cloned(repo, "--bare")) is None
@@ -352,6 +381,10 @@ def test_list_files_without_git_or_index(repo: Path, monkeypatch: pytest.MonkeyP
     assert ws.list_files(repo) is None
     (repo / ".git/index").unlink()
     os.mkfifo(repo / ".git/index")
+    assert ws.list_files(repo) is None
+    (repo / ".git/index").unlink()
+    (repo / ".git/index").touch()
+    os.truncate(repo / ".git/index", 1 << 40)
     assert ws.list_files(repo) is None
 
 
@@ -400,10 +433,15 @@ HOOKS = (
 )
 
 
-def option(*pairs: tuple[str, str]):
+def option(*pairs: tuple[str, str]) -> Callable[[Path, Path], None]:
     def apply(repo: Path, script: Path) -> None:
         for key, value in pairs:
-            git(repo, "config", key, value.format(script=script, repo=repo))
+            git(
+                repo,
+                "config",
+                key.format(clone=repo.parent / "state/runs/r1/clone/.git", script=script),
+                value.format(script=script, repo=repo),
+            )
 
     return apply
 
@@ -450,33 +488,31 @@ def info_attributes(repo: Path, script: Path) -> None:
 
 
 EVIL_REMOTE = (("remote.origin.url", "{repo}"), ("remote.origin.uploadpack", "{script}"), ("remote.origin.receivepack", "{script}"))
+FSMONITOR = option(("core.fsmonitor", "{script}"))
+FILTER = option(("filter.evil.clean", "{script}"), ("filter.evil.smudge", "{script}"))
+TEXTCONV = option(("diff.evil.textconv", "{script}"))
+UPLOADPACK = option(*EVIL_REMOTE)
+SETTINGS_OF_A_PROGRAM = option(
+    ("diff.evil.command", "{script}"),
+    ("diff.external", "{script}"),
+    ("merge.evil.driver", "{script} %O %A %B"),
+    *((f"{name}.pager", "{script}") for name in ("core", "log", "diff")),
+    *(("gpg.program", "{script}"), ("commit.gpgSign", "true"), ("tag.gpgSign", "true"), ("log.showSignature", "true")),
+    *((f"alias.{name}", "!{script}") for name in ("status", "ls-files", "rev-parse", "clone", "fetch", "diff")),
+    *((name, "{script}") for name in ("core.editor", "sequence.editor", "core.askPass", "uploadpack.packObjectsHook")),
+    *((f"remote.{place}.{key}", "{script}") for place in ("../state/runs/r1/clone/.git", "{clone}") for key in ("uploadpack", "vcs")),
+)
 VECTORS = {
-    "core.fsmonitor": option(("core.fsmonitor", "{script}")),
-    "core.hooksPath": hooks_path,
-    "hooks": hooks,
-    "hooks in the configuration": option(("hook.x.command", "{script}"), ("hook.x.event", "reference-transaction")),
-    "filter clean, smudge": option(("filter.evil.clean", "{script}"), ("filter.evil.smudge", "{script}")),
-    "filter process": option(("filter.evil.process", "{script}"), ("filter.evil.required", "true")),
-    "info/attributes": info_attributes,
-    "textconv": option(("diff.evil.textconv", "{script}")),
-    "diff command": option(("diff.evil.command", "{script}")),
-    "diff.external": option(("diff.external", "{script}")),
-    "merge driver": option(("merge.evil.driver", "{script} %O %A %B")),
-    "pagers": option(("core.pager", "{script}"), ("pager.log", "{script}"), ("pager.diff", "{script}")),
-    "gpg": option(("gpg.program", "{script}"), ("commit.gpgSign", "true"), ("tag.gpgSign", "true"), ("log.showSignature", "true")),
-    "sshCommand": option(("core.sshCommand", "{script}"), ("url.ssh://h.invalid/.insteadOf", "/")),
-    "credential.helper": option(("credential.helper", "!{script}"), ("url.http://127.0.0.1:9/.insteadOf", "/")),
-    "ext::": option(("protocol.ext.allow", "always"), ("url.ext::{script} .insteadOf", "/"), ("protocol.allow", "always")),
-    "uploadpack": option(*EVIL_REMOTE),
-    "uploadpack by path": option(("remote.{repo}.x", "y"), ("remote.../state/runs/r1/clone/.git.uploadpack", "{script}")),
-    "packObjectsHook": option(("uploadpack.packObjectsHook", "{script}")),
-    "include": included,
-    "work tree configuration": per_work_tree,
-    "alias": option(*((f"alias.{name}", "!{script}") for name in ("status", "ls-files", "rev-parse", "clone", "fetch"))),
-    "editors": option(("core.editor", "{script}"), ("sequence.editor", "{script}"), ("core.askPass", "{script}")),
-    "lazy fetch": promisor,
-    "alternate refs": alternates,
-    "work tree elsewhere": option(("core.worktree", "/etc")),
+    "settings": (SETTINGS_OF_A_PROGRAM, FSMONITOR, TEXTCONV, FILTER, UPLOADPACK),
+    "filter process": (option(("filter.evil.process", "{script}"), ("filter.evil.required", "true")),),
+    "info/attributes, include": (info_attributes, included),
+    "core.hooksPath, work tree configuration": (hooks_path, per_work_tree),
+    "hooks": (hooks, option(("hook.x.command", "{script}"), ("hook.x.event", "reference-transaction"))),
+    "ssh": (option(("core.sshCommand", "{script}"), ("url.ssh://h.invalid/.insteadOf", "/")),),
+    "credential.helper": (option(("credential.helper", "!{script}"), ("url.http://127.0.0.1:9/.insteadOf", "/")),),
+    "ext::": (option(("protocol.ext.allow", "always"), ("url.ext::{script} .insteadOf", "/"), ("protocol.allow", "always")),),
+    "lazy fetch": (promisor,),
+    "alternate refs, work tree elsewhere": (alternates, option(("core.worktree", "/etc"))),
 }
 
 
@@ -493,7 +529,8 @@ def hostile(tmp_path: Path) -> tuple[Path, Path, Path]:
 @pytest.mark.parametrize("vector", VECTORS)
 def test_nothing_of_the_repository_runs(vector: str, hostile: tuple[Path, Path, Path], state: Path):
     repo, script, marker = hostile
-    VECTORS[vector](repo, script)
+    for apply in VECTORS[vector]:
+        apply(repo, script)
     (repo / "a.py").write_text("x = 4\n")
     marker.unlink(missing_ok=True)
     _, sha = cycle(repo, state)
@@ -501,24 +538,23 @@ def test_nothing_of_the_repository_runs(vector: str, hostile: tuple[Path, Path, 
     assert (repo / ".git/refs/heads/fixbot/x").read_text().strip() == sha
 
 
-@pytest.mark.parametrize(
-    ("vector", "command"),
-    [
-        ("core.fsmonitor", ["status"]),
-        ("include", ["status"]),
-        ("filter clean, smudge", ["diff"]),
-        ("textconv", ["diff"]),
-        ("hooks", ["branch", "b"]),
-        ("uploadpack", ["fetch", "origin"]),
-        ("lazy fetch", ["log", "-p"]),
-    ],
-)
-def test_the_same_vectors_run_in_plain_git(vector: str, command: list[str], hostile: tuple[Path, Path, Path]):
+CONTROL = [
+    (FSMONITOR, "status"),
+    (included, "status"),
+    (FILTER, "diff"),
+    (TEXTCONV, "diff"),
+    (hooks, "branch b"),
+    (UPLOADPACK, "fetch origin"),
+]
+
+
+@pytest.mark.parametrize(("vector", "command"), [*CONTROL, (promisor, "log -p")])
+def test_the_same_vectors_run_in_plain_git(vector: Callable[[Path, Path], None], command: str, hostile: tuple[Path, Path, Path]):
     repo, script, marker = hostile
-    VECTORS[vector](repo, script)
+    vector(repo, script)
     (repo / "a.py").write_text("x = 4\n")
     marker.unlink(missing_ok=True)
-    subprocess.run(["git", *command], cwd=repo, env=CLEAN, capture_output=True, check=False)
+    subprocess.run(["git", *command.split()], cwd=repo, env=CLEAN, capture_output=True, check=False, timeout=20)
     assert marker.exists()
 
 
@@ -532,7 +568,11 @@ def test_programs_and_variables_of_the_caller(hostile: tuple[Path, Path, Path], 
     monkeypatch.setenv("PATH", os.pathsep.join([".", "", "bin", str(repo / "bin"), os.environ["PATH"]]))
     lies = {"GIT_DIR": "/nonexistent", "GIT_INDEX_FILE": str(repo / "a.py"), "GIT_WORK_TREE": "/etc", "GIT_EXEC_PATH": str(repo)}
     lies |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.fsmonitor", "GIT_CONFIG_VALUE_0": str(script)}
-    lies |= {"GIT_CONFIG_PARAMETERS": f"'core.fsmonitor'='{script}'", "GIT_TRACE": str(marker), "GIT_OBJECT_DIRECTORY": "/nonexistent"}
+    lies |= {
+        "GIT_CONFIG_PARAMETERS": f"'core.fsmonitor'='{script}'",
+        "GIT_TRACE": str(marker.with_name("trace")),
+        "GIT_OBJECT_DIRECTORY": "/nonexistent",
+    }
     for name, value in lies.items():
         monkeypatch.setenv(name, value)
     code = "import sys; from pathlib import Path; from fixbot.agent import workspace as w; s = w.open_workspace(Path(sys.argv[1]),"
@@ -540,6 +580,7 @@ def test_programs_and_variables_of_the_caller(hostile: tuple[Path, Path, Path], 
     done = subprocess.run([sys.executable, "-P", "-c", code, repo, state], capture_output=True, text=True, check=True)
     _, sha = cycle(repo, state)
     assert not marker.exists(), marker.read_text()
+    assert not marker.with_name("trace").exists()
     assert os.environ["GIT_DIR"] == "/nonexistent"
     assert "GIT_PYTHON_GIT_EXECUTABLE" not in os.environ
     assert git(repo, "rev-parse", "fixbot/x", "main").split() == [sha, done.stdout.strip()]
@@ -582,38 +623,26 @@ def test_bytes_are_the_committed_ones(repo: Path, state: Path, tmp_path: Path):
         ws.read(space, space.base, "link")
 
 
-PATHS = [
-    "../x",
-    "/etc/x",
-    "",
-    ".",
-    "a.py/x",
-    "pkg",
-    "pkg/",
-    "no/such/folder.py",
-    ".git/config",
-    "pkg/.GIT/x",
-    ".git./x",
-    "git~1/x",
-    "sub/x",
-]
-PATHS += ["link", "links/x", ".g\u200cit/x", ".git::$INDEX_ALLOCATION/x", "pkg/../a.py", "a\0b", "sub"]
+PATHS = (
+    *("../x", "/etc/x", "", ".", "a.py/x", "pkg", "pkg/", "no/such/folder.py", ".git/config", "pkg/.GIT/x", ".git./x"),
+    *("git~1/x", "sub/x", "link", "links/x", ".g\u200cit/x", ".git::$INDEX_ALLOCATION/x", "pkg/../a.py", "a\x00b", "sub"),
+)
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_path_that_is_refused(path: str, repo: Path, state: Path, tmp_path: Path):
+def test_paths_that_are_refused(repo: Path, state: Path, tmp_path: Path):
     (repo / "link").symlink_to("a.py")
     (repo / "links").symlink_to("pkg")
     git(repo, "add", "-A")
     git(repo, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub")
     git(repo, "commit", "-qm", "two")
     space = ws.open_workspace(repo, state, "r1")
-    with pytest.raises(UsageError):
-        ws.export(space, tmp_path / "copy", overlay={path: b"x"})
-    with pytest.raises(UsageError):
-        ws.commit(space, "b", {path: b"x"}, "m", space.base)
-    with pytest.raises((UsageError, RepositoryError)):
-        ws.read(space, space.base, path)
+    for path in PATHS:
+        with pytest.raises(UsageError):
+            ws.export(space, tmp_path / "copy", overlay={path: b"x"})
+        with pytest.raises(UsageError):
+            ws.commit(space, "b", {path: b"x"}, "m", space.base)
+        with pytest.raises((UsageError, RepositoryError)):
+            ws.read(space, space.base, path)
     assert not (tmp_path / "copy").exists()
 
 
@@ -715,9 +744,9 @@ def linked_objects(repo: Path) -> None:
 @pytest.mark.parametrize(
     "prepare",
     [other_commit, at_base, unborn_elsewhere, folder_is_a_branch, linked_refs, linked_log, linked_objects],
-    ids=lambda one: one.__name__,
+    ids=name_of,
 )
-def test_deliver_refuses(prepare, repo: Path, state: Path):
+def test_deliver_refuses(prepare: Callable[[Path], None], repo: Path, state: Path):
     prepare(repo)
     space = ws.open_workspace(repo, state, "r1")
     sha = ws.commit(space, "fixbot/x", {"a.py": b"x = 2\n"}, "fix", space.base)
@@ -802,6 +831,8 @@ def test_disk_full(repo: Path, tmp_path: Path):
     code = (
         "import sys; from pathlib import Path; from fixbot.agent import workspace as w; w.open_workspace(*map(Path, sys.argv[1:3]), 'r1')"
     )
+    if subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no user namespaces here")
     inside = 'mount -t tmpfs -o size=4m,mode=700 none "$1" && exec "$2" -c "$3" "$4" "$1"'
     command = ["unshare", "-Urm", "sh", "-c", inside, "sh", tmp_path / "small", sys.executable, code, repo]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -12,6 +12,7 @@ does not set out to deceive, and ``suite`` states this limit.
 from __future__ import annotations
 
 import fcntl
+import importlib
 import json
 import os
 import resource
@@ -20,11 +21,9 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
-import fixbot_pytest_lines
-import fixbot_pytest_options
 import pytest
 
 _TEXT = 8192  # characters kept of a failure's text
@@ -159,7 +158,7 @@ class _Reporter:
         self.imported()
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
+    def pytest_runtest_protocol(self, item: Any) -> Generator[None, Any, None]:
         self.imported()
         self._test, self._outcome, self._detail, self._watchdog.fired = item.nodeid, "", "", False
         self._channel.send("begin", id=item.nodeid)
@@ -181,7 +180,7 @@ class _Reporter:
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.nodeid != self._test:
             return
-        if report.when == "setup":  # also the start of a repetition
+        if report.outcome == "rerun":  # by pytest-rerunfailures: what follows is the next attempt
             self._outcome, self._detail = "", ""
         outcome = kind(report)
         if outcome and (not self._outcome or outcome in ("failed", "error")) and self._outcome != "failed":
@@ -234,8 +233,8 @@ def kind(report: Any) -> str:
 def text(report: Any) -> str:
     """A failure's text, or the reason of a skip or an expected failure."""
     if report.outcome == "skipped" or hasattr(report, "wasxfail"):
-        reason = getattr(report, "wasxfail", None) or report.longrepr
-        return str(reason[2] if isinstance(reason, tuple) and len(reason) == 3 else reason or "")
+        reason: Any = getattr(report, "wasxfail", None) or report.longrepr
+        return str(reason if isinstance(reason, str) else reason[-1] if reason else "")
     return str(report.longreprtext)
 
 
@@ -259,7 +258,7 @@ def _load(variable: str) -> Any:
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: Any, args: list[str]) -> Iterator[None]:
     """Take the pipe and the token out of the environment, and start to report before the first conftest runs."""
-    token, descriptor = os.environ.pop("FIXBOT_TOKEN", ""), os.environ.pop("FIXBOT_EVENTS_FD", "")
+    token, descriptor = os.environ.pop("FIXBOT_RUN_TOKEN", ""), os.environ.pop("FIXBOT_EVENTS_FD", "")
     timeout = float(os.environ.pop("FIXBOT_TEST_TIMEOUT", "0"))
     watch, select, django = _load("FIXBOT_WATCH"), _load("FIXBOT_SELECT"), os.environ.pop("FIXBOT_DJANGO", "")
     paths = [path for path in os.environ.pop("FIXBOT_PATHS", "").split(os.pathsep) if path]
@@ -268,17 +267,19 @@ def pytest_load_initial_conftests(early_config: Any, args: list[str]) -> Iterato
     except (OSError, ValueError):
         channel = None
     if channel is not None:
+        options: Any = importlib.import_module("fixbot_pytest_options")
+        module: Any = importlib.import_module("fixbot_pytest_lines")
         os.environ.pop("PYTEST_ADDOPTS", None)
         sys.path[1:1] = paths
         channel.send("start", pytest=pytest.__version__, python=".".join(str(part) for part in sys.version_info[:3]))
-        for note in fixbot_pytest_options.adapt(args, early_config.known_args_namespace):
+        for note in options.adapt(args, early_config.known_args_namespace):
             channel.send("note", text=note)
-        lines = None if watch is None else fixbot_pytest_lines.Lines({path: frozenset(numbers) for path, numbers in watch.items()})
+        lines = None if watch is None else module.Lines({path: frozenset(numbers) for path, numbers in watch.items()})
         wanted = None if select is None else set(select)
         early_config.pluginmanager.register(_Reporter(channel, _Watchdog(timeout), lines, wanted), "fixbot-reporter")
         if wanted is not None:
-            fixbot_pytest_options.narrow(early_config, wanted)
-        for note in fixbot_pytest_options.start_django(early_config.pluginmanager, django) if django else ():
+            options.narrow(early_config, wanted)
+        for note in options.start_django(early_config.pluginmanager, django) if django else ():
             channel.send("note", text=note)
     yield
 

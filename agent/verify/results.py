@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, get_args
 
 if TYPE_CHECKING:
@@ -79,16 +79,14 @@ class SuiteResult:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> SuiteResult:
         """The result that ``to_json`` wrote. Raises KeyError, TypeError or ValueError when it is not one."""
-        tests = (TestResult(**{**test, "lines": _tuples(test["lines"])}) for test in plain["tests"])
-        return cls(
-            **{
-                **plain,
-                "tests": {test.id: test for test in tests},
-                "collected": tuple(plain["collected"]),
-                "import_lines": _tuples(plain["import_lines"]),
-                "notes": tuple(plain["notes"]),
-            }
-        )
+        tests = (replace(TestResult(**test), lines=_tuples(test["lines"])) for test in plain["tests"])
+        changed: dict[str, Any] = {
+            "tests": {test.id: test for test in tests},
+            "collected": tuple(plain["collected"]),
+            "import_lines": _tuples(plain["import_lines"]),
+            "notes": tuple(plain["notes"]),
+        }
+        return cls(**{**plain, **changed})
 
 
 @dataclass(slots=True)
@@ -118,8 +116,10 @@ class Events:
             if not isinstance(event, dict) or cast("dict[str, Any]", event).get("run") != self.token:
                 return
             self._take(cast("dict[str, Any]", event))
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             return
+        if self.on_progress is not None and cast("dict[str, Any]", event)["event"] == "outcome":
+            self.on_progress(len(self.tests), len(self.collected))
 
     def _take(self, event: dict[str, Any]) -> None:
         match event["event"]:
@@ -157,8 +157,6 @@ class Events:
         old = self.tests.get(new.id)
         if old is None or rank > _SEVERITY[old.outcome]:
             self.tests[new.id] = new
-        if self.on_progress is not None:
-            self.on_progress(len(self.tests), len(self.collected))
 
     def _lines(self, found: dict[str, list[int]]) -> dict[str, tuple[int, ...]]:
         known = ((self.watch[path], numbers) for path, numbers in found.items() if path in self.watch)
@@ -179,7 +177,7 @@ def problem(events: Events, outcome: Outcome, seconds: float) -> str:
     if events.problems:
         return events.problems[0]
     if not events.ended or events.ended != events.started:
-        return _usage(outcome.output) if outcome.exit_code == 4 else _early(events, outcome.exit_code)
+        return _usage(outcome.output) if outcome.exit_code == 4 else _early(events, outcome)
     if not events.collected:
         count = len(events.errors)
         return "no tests collected" + (f" ({count} collection error{'s' * (count > 1)})" if count else "")
@@ -192,14 +190,13 @@ def _usage(output: str) -> str:
     return "usage error: " + " ".join(lines[first:])[:1000].removeprefix("ERROR:").strip()
 
 
-def _early(events: Events, exit_code: int | None) -> str:
-    if events.running:
-        where = f"at {events.running}"
-    elif events.collected:
-        where = "between tests"
-    else:
-        where = "during collection" if events.started else "before pytest started"
-    how = "" if exit_code is None else f" by signal {-exit_code}" if exit_code < 0 else f" with exit code {exit_code}"
+def _early(events: Events, outcome: Outcome) -> str:
+    code = outcome.exit_code
+    how = "" if code is None else f" by signal {-code}" if code < 0 else f" with exit code {code}"
+    if not events.started:
+        last = outcome.output.strip().rpartition("\n")[2][:500]
+        return f"the test process ended{how} before pytest started" + (f": {last}" if last else "")
+    where = f"at {events.running}" if events.running else "between tests" if events.collected else "during collection"
     return f"the test process ended {where}{how} before its report was complete"
 
 

@@ -93,7 +93,7 @@ def run_suite(
             root=tree,
             mount=mount,
             readable=[(kit.folder, kit.inside), *((path, path) for path in environment.readable if path.exists())],
-            env=_env(kit, environment, options, tree, mount) | {"FIXBOT_TOKEN": events.token},
+            env=_env(kit, environment, options, tree, mount) | {"FIXBOT_RUN_TOKEN": events.token},
             limits=replace(options.limits, seconds=options.timeout),
             on_event=events.add,
         )

@@ -412,7 +412,7 @@ def stub_watchfiles(monkeypatch):
     return stub
 
 
-async def run_until(coroutine, condition, seconds: float = 3.0) -> None:
+async def run_until(coroutine, condition, seconds: float = 6.0) -> None:
     """Run an endless coroutine until the condition holds or the time is over."""
     task = asyncio.ensure_future(coroutine)
     loop = asyncio.get_running_loop()

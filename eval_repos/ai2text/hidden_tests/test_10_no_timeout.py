@@ -6,12 +6,12 @@ import time
 import httpx
 from gateway_helpers import RealClient, Upstream, bearer
 
-SPEED = 2000
-PATIENCE = 1200
+SPEED = 1000
+PATIENCE = 6000
 
 
 class FastLoop(asyncio.SelectorEventLoop):
-    """An event loop in which time passes 2000 times as fast."""
+    """An event loop in which time passes 1000 times as fast."""
 
     def __init__(self):
         super().__init__()

@@ -66,7 +66,7 @@ def test_announced_object_is_imported(world):
         time.sleep(0.3)
         client.post("/events/s3", json=EVENT)
         notifications.events.put(EVENT)
-        end = time.monotonic() + 3
+        end = time.monotonic() + 6
         while not module.metadata.recordings and time.monotonic() < end:
             time.sleep(0.02)
         time.sleep(0.1)

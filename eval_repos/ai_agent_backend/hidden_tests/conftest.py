@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from sqlalchemy import Engine, event
 
 HERE = Path(__file__).resolve().parent
 ROOT = Path(os.environ.get("REPO_ROOT") or HERE.parent / "repo").resolve()
@@ -33,6 +34,11 @@ PNG = (
     b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89\x00\x00\x00\rIDATx\x9cc\xf8"
     b"\xff\xff?\x00\x05\xfe\x02\xfe\xa75\x81\x84\x00\x00\x00\x00IEND\xaeB`\x82"
 )
+
+
+@event.listens_for(Engine, "connect")
+def no_fsync(connection, record):
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 def requirements(folder: str = ".", development: bool = False) -> dict[str, Requirement]:
@@ -141,7 +147,7 @@ def run(*command, cwd=None, path=(), **environment):
     """A Python process of its own, with the stubs on its path."""
     variables = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
     variables["PYTHONPATH"] = os.pathsep.join([*map(str, path), str(STUBS)])
-    variables["PYTHONDONTWRITEBYTECODE"] = "1"
+    variables.setdefault("PYTHONDONTWRITEBYTECODE", "" if "PYTHONPYCACHEPREFIX" in variables else "1")
     variables.update(environment)
     return subprocess.run(
         [sys.executable, *map(str, command)], cwd=cwd or ROOT, env=variables, capture_output=True, text=True, timeout=120

@@ -109,7 +109,7 @@ def test_hot_folder_is_watched(ingestion, service):
 
     async def watch():
         task = asyncio.create_task(ingestion.watch_local())
-        for _ in range(500):
+        for _ in range(5000):
             if service.recordings:
                 break
             await asyncio.sleep(0)

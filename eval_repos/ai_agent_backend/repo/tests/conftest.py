@@ -20,6 +20,7 @@ for name in ("REDIS_URL", "SENTRY_DSN", "POSTHOG_API_KEY", "ADMIN_API_ENABLED", 
     os.environ.pop(name, None)
 
 from fastapi.testclient import TestClient  # noqa: E402
+from sqlalchemy import Engine, event  # noqa: E402
 
 from app.agents import ChatService  # noqa: E402
 from app.config import Settings  # noqa: E402
@@ -31,6 +32,11 @@ AGENTS = [
     {"slug": "tutor", "name": "Tutor", "instructions": "You explain things.", "temperature": 0.2},
     {"slug": "coach", "name": "Coach", "instructions": "You motivate people."},
 ]
+
+
+@event.listens_for(Engine, "connect")
+def no_fsync(connection, record):
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 class Supabase:

@@ -1,0 +1,116 @@
+"""What an ``except`` handler does with the error that it catches, for the rules about errors."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+
+from fixbot.detectors.facts import handler_names
+from fixbot.detectors.source import SourceFile, dotted
+
+_EXITS = frozenset({"exit", "_exit", "quit", "abort", "interrupt_main", "fail", "skip"})
+_REMARK = re.compile(r"#(?!\s*(?:type:|fmt:|TODO\b|FIXME\b|XXX\b|HACK\b|-*$|pragma:|nosec\b|finding\b|fixbot:))\s*\S.*")
+_MUTED = re.compile(r"#.*?(?:noqa:?[^#]*\b(?:E722|BLE001|S110|S112|PERF203)|noqa\s*(?:#|$)|nosec\b|pylint:\s*disable=\S*(?:bare|broad)-except\w*)")
+_CLEANUP = re.compile(
+    r"^_*(?:del|exit|aexit|close|aclose|shutdown|shut_down|stop|cleanup|clean_up|clean|teardown|tear_down|dispose|disconnect|release|"
+    r"terminate|kill|reset|detach|finalize|finish|end|destroy|unregister|cancel|abort|rollback|purge|quit)(?:_|$)",
+    re.IGNORECASE,
+)
+_PROBE = re.compile(
+    r"^_*(?:is|has|can|could|try|supports?|check|maybe|safe|safely|probe|detect|guess|should|ping|exists|validate|ignore|suppress|silent)(?:_|$)"
+    r"|_(?:safe|safely|quietly|silently|or_none|or_default|available|if_possible|alive|healthy|best_effort)$",
+    re.IGNORECASE,
+)
+
+
+def own_nodes(body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
+    """Every node of some statements without what runs only later: the insides of functions, lambdas and classes."""
+    pending: list[ast.AST] = list(body)
+    while pending:
+        node = pending.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            pending.extend(ast.iter_child_nodes(node))
+
+
+def own_calls(body: Iterable[ast.stmt]) -> Iterator[ast.Call]:
+    """The calls that some statements make themselves."""
+    return (node for node in own_nodes(body) if isinstance(node, ast.Call))
+
+
+def called_name(call: ast.Call) -> str:
+    """The last name of what is called: ``remove`` for ``bucket.remove(...)``; empty where it has none."""
+    func = call.func
+    return func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
+
+
+def is_broad(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler names Exception or BaseException (a bare one names nothing)."""
+    return not {"Exception", "BaseException", "builtins.Exception", "builtins.BaseException"}.isdisjoint(handler_names(handler))
+
+
+def leaves(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler raises (itself or by something named so) or ends the process, at least on one of its paths."""
+    for node in own_nodes(handler.body):
+        if isinstance(node, ast.Raise):
+            return True
+        if isinstance(node, ast.Call) and (called_name(node) in _EXITS or "raise" in called_name(node)):
+            return True
+    return False
+
+
+def is_remarked(handler: ast.ExceptHandler, block: ast.Try | ast.TryStar, source: SourceFile) -> bool:
+    """Whether a comment inside or right above a handler says why it is as it is. TODO and the like are no reason."""
+    return any(_REMARK.search(line) for line in _lines(handler, block, source))
+
+
+def is_muted(handler: ast.ExceptHandler, block: ast.Try | ast.TryStar, source: SourceFile) -> bool:
+    """Whether the author told another linter that the handler is meant to be bare, broad or silent."""
+    return any(_MUTED.search(line) for line in _lines(handler, block, source))
+
+
+def _lines(handler: ast.ExceptHandler, block: ast.Try | ast.TryStar, source: SourceFile) -> Iterator[str]:
+    """The lines of a handler, with the comments between the block before it and itself, and those below its last statement."""
+    end = handler.end_lineno or handler.lineno
+    previous = [block.body[-1], *(other.body[-1] for other in block.handlers if other.lineno < handler.lineno)][-1]
+    yield from source.lines[previous.end_lineno or previous.lineno : end]
+    for line in source.lines[end:]:
+        text = line.lstrip()
+        if not text.startswith("#") or len(line) - len(text) <= handler.col_offset:
+            return
+        yield text
+
+
+def is_cleanup(name: str) -> bool:
+    """Whether a function's name says that it puts things away."""
+    return bool(_CLEANUP.match(name))
+
+
+def is_probe(name: str) -> bool:
+    """Whether a function's name says that a failure is one of its answers."""
+    return bool(_PROBE.search(name))
+
+
+def mentions(handler: ast.ExceptHandler, names: frozenset[str]) -> bool:
+    """Whether a handler uses one of the names, also as the end of a dotted one."""
+    return any(
+        (isinstance(node, ast.Name) and node.id in names) or (isinstance(node, ast.Attribute) and node.attr in names)
+        for node in own_nodes(handler.body)
+    )
+
+
+def first_call(body: Iterable[ast.stmt]) -> str:
+    """What a block calls, for messages: the dotted name of its only outermost call, ``""`` where there is not exactly one."""
+    outer: list[ast.Call] = []
+    for statement in body:
+        outer.extend(_outermost(statement))
+    return (dotted(outer[0].func) or "") if len(outer) == 1 else ""
+
+
+def _outermost(node: ast.AST) -> Iterator[ast.Call]:
+    if isinstance(node, ast.Call):
+        yield node
+    elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+        for child in ast.iter_child_nodes(node):
+            yield from _outermost(child)
