@@ -30,8 +30,19 @@ from fixbot.detectors.scan import Options, scan
 HIDDEN = "hidden_tests"
 
 
+class Place(BaseModel):
+    """Lines (first, last) of a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    path: str
+    lines: tuple[int, int]
+
+
 class Bug(BaseModel):
-    """A known bug. A finding of ``rule`` in ``path`` that overlaps ``lines`` (first, last) finds it; ``hidden_test`` passes once it is fixed."""
+    """A known bug. A finding of ``rule`` in ``path`` that overlaps ``lines`` (first, last), or one of the places ``also``, finds it.
+
+    ``hidden_test`` passes once it is fixed. ``depends_on`` are bugs that must be fixed before a fix of this one can keep the suite green.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     id: str
@@ -41,6 +52,8 @@ class Bug(BaseModel):
     lines: tuple[int, int]
     fix: Literal["codemod", "model", "none"]
     hidden_test: str | None = None
+    also: tuple[Place, ...] = ()
+    depends_on: tuple[str, ...] = ()
 
 
 class Decoy(BaseModel):
@@ -167,8 +180,10 @@ def _bug_result(bug: Bug, outcomes: Sequence[Outcome], before: dict[str, bool], 
 
 
 def _finds(finding: Finding, bug: Bug) -> bool:
-    same = finding.rule == bug.rule and finding.path == bug.path
-    return same and finding.span.line <= bug.lines[1] and finding.span.end_line >= bug.lines[0]
+    places = ((bug.path, bug.lines), *((place.path, place.lines) for place in bug.also))
+    return finding.rule == bug.rule and any(
+        finding.path == path and finding.span.line <= last and finding.span.end_line >= first for path, (first, last) in places
+    )
 
 
 def _inside(finding: Finding, decoy: Decoy) -> bool:

@@ -10,8 +10,10 @@ from fixbot.detectors.facts import handler_names
 from fixbot.detectors.source import SourceFile, dotted
 
 _EXITS = frozenset({"exit", "_exit", "quit", "abort", "interrupt_main", "fail", "skip"})
-_REMARK = re.compile(r"#(?!\s*(?:type:|fmt:|TODO\b|FIXME\b|XXX\b|HACK\b|-*$|pragma:|nosec\b|finding\b|fixbot:))\s*\S.*")
-_MUTED = re.compile(r"#.*?(?:noqa:?[^#]*\b(?:E722|BLE001|S110|S112|PERF203)|noqa\s*(?:#|$)|nosec\b|pylint:\s*disable=\S*(?:bare|broad)-except\w*)")
+_REMARK = re.compile(r"#(?!\s*(?:type:|fmt:|TODO\b|FIXME\b|XXX\b|HACK\b|-*$|pragma:|nosec\b|noqa\b|pylint:|fixbot:))\s*\S.*")
+_MUTED = re.compile(
+    r"#.*?(?:noqa:[^#]*\b(?:E722|BLE001|S110|S112|PERF203)|noqa(?!:)|nosec\b|pylint:\s*disable=\S*(?:bare|broad)-except\w*)"
+)
 _CLEANUP = re.compile(
     r"^_*(?:del|exit|aexit|close|aclose|shutdown|shut_down|stop|cleanup|clean_up|clean|teardown|tear_down|dispose|disconnect|release|"
     r"terminate|kill|reset|detach|finalize|finish|end|destroy|unregister|cancel|abort|rollback|purge|quit)(?:_|$)",
@@ -22,6 +24,42 @@ _PROBE = re.compile(
     r"|_(?:safe|safely|quietly|silently|or_none|or_default|available|if_possible|alive|healthy|best_effort)$",
     re.IGNORECASE,
 )
+
+_REMOTE = ("requests.", "httpx.", "urllib.request.", "aiohttp.", "smtplib.", "ftplib.", "psycopg2.", "psycopg.", "boto3.", "stripe.")
+_CHANGES = frozenset(  # alone or as the first word of a longer name
+    {"charge", "commit", "deliver", "enqueue", "execute", "executemany", "fput", "insert", "migrate", "pay", "persist", "post", "publish"}
+    | {"refund", "save", "send", "sendmail", "submit", "transfer", "upload", "upsert"}
+)
+_CHANGES_WHAT = frozenset(  # too general alone: `update` may be of a dict, `update_status` is not
+    {"add", "apply", "bulk", "copy", "create", "credit", "debit", "delete", "deploy", "dispatch", "export", "handle", "import", "ingest"}
+    | {"notify", "process", "put", "remove", "replace", "restore", "store", "sync", "update", "write"}
+)
+_TRIVIAL = frozenset(
+    {"record", "track", "capture", "emit", "report", "log", "metric", "metrics", "trace", "incr", "increment", "gauge", "observe", "timing"}
+    | {"close", "aclose", "release", "stop", "cancel", "wait", "sleep", "gather", "shield", "join", "rollback", "flush", "drain", "kill"}
+    | {"terminate", "disconnect", "shutdown", "reset", "unlink", "rmtree", "cleanup", "clean", "dispose", "abort", "acquire", "print"}
+    | {"if", "task", "callback", "listener", "handler", "hook", "option", "options", "argument", "cache", "cached", "dir", "dirs", "folder"}
+    | {
+        "directory",
+        "temp",
+        "tmp",
+        "docstring",
+        "doc",
+        "widget",
+        "style",
+        "signal",
+        "event",
+        "events",
+        "ping",
+        "typing",
+        "prefetch",
+        "warmup",
+    }
+)
+_LESSER = frozenset(
+    {"cache", "cached", "temp", "tmp", "metrics", "telemetry", "statsd", "stats", "tracer", "span", "debug", "sound", "screen"}
+)
+_WORD = re.compile(r"[a-z]+")
 
 
 def own_nodes(body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
@@ -60,6 +98,19 @@ def leaves(handler: ast.ExceptHandler) -> bool:
     return False
 
 
+def is_silent(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler holds only ``pass``, ``continue``, ``break`` and ``return`` without a value."""
+    for statement in handler.body:
+        match statement:
+            case ast.Pass() | ast.Continue() | ast.Break() | ast.Expr(value=ast.Constant()):
+                pass
+            case ast.Return(value=None | ast.Constant(value=None)):
+                pass
+            case _:
+                return False
+    return True
+
+
 def is_remarked(handler: ast.ExceptHandler, block: ast.Try | ast.TryStar, source: SourceFile) -> bool:
     """Whether a comment inside or right above a handler says why it is as it is. TODO and the like are no reason."""
     return any(_REMARK.search(line) for line in _lines(handler, block, source))
@@ -74,6 +125,8 @@ def _lines(handler: ast.ExceptHandler, block: ast.Try | ast.TryStar, source: Sou
     """The lines of a handler, with the comments between the block before it and itself, and those below its last statement."""
     end = handler.end_lineno or handler.lineno
     previous = [block.body[-1], *(other.body[-1] for other in block.handlers if other.lineno < handler.lineno)][-1]
+    if block.lineno > 1 and source.lines[block.lineno - 2].lstrip().startswith("# pylint:"):
+        yield source.lines[block.lineno - 2]
     yield from source.lines[previous.end_lineno or previous.lineno : end]
     for line in source.lines[end:]:
         text = line.lstrip()
@@ -114,3 +167,42 @@ def _outermost(node: ast.AST) -> Iterator[ast.Call]:
     elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
         for child in ast.iter_child_nodes(node):
             yield from _outermost(child)
+
+
+def consequence(body: list[ast.stmt], source: SourceFile) -> ast.Call | None:
+    """The first call of a block whose failure matters beyond this process's memory (network, database, files), as far as its name tells."""
+    awaited: set[ast.AST] = set()
+    dropped: set[ast.AST] = set()
+    calls: list[ast.Call] = []
+    for node in own_nodes(body):
+        match node:
+            case ast.Await(value=ast.Call() as call):
+                awaited.add(call)
+            case ast.Expr(value=ast.Call() as call):
+                dropped.add(call)
+            case ast.Call():
+                calls.append(node)
+            case _:
+                pass
+    for call in sorted(calls, key=lambda one: (one.lineno, one.col_offset)):
+        words = _WORD.findall(called_name(call).lower())
+        if not words or not _TRIVIAL.isdisjoint(words) or not _LESSER.isdisjoint(_WORD.findall((dotted(call.func) or "").lower())):
+            continue
+        origin = source.qualified(call.func) or ""
+        if call in awaited and not origin.startswith(("asyncio.", "anyio.", "trio.")):
+            return call
+        if origin.startswith(_REMOTE) or (call in dropped and _changes(words, call)):
+            return call
+    return None
+
+
+def _changes(words: list[str], call: ast.Call) -> bool:
+    """Whether the words of a call's name say that it changes something that outlives it."""
+    if words[0] in _CHANGES:
+        return isinstance(call.func, ast.Attribute) or len(words) > 1
+    return len(words) > 1 and words[0] in _CHANGES_WHAT
+
+
+def is_telemetry(name: str) -> bool:
+    """Whether a function's name begins as those do that only measure, log or put away."""
+    return not _TRIVIAL.isdisjoint(_WORD.findall(name.lower())[:1])

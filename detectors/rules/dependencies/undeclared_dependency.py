@@ -55,7 +55,7 @@ def _kind(node: ast.stmt, source: SourceFile) -> str:
     for outer in source.ancestors(node):
         if isinstance(outer, ast.ExceptHandler) and catches_import_error(outer):
             return "other"
-        if isinstance(outer, ast.Try) and inner in outer.body:
+        if isinstance(outer, ast.Try) and (inner in outer.body or inner in outer.orelse):
             handlers = [handler for handler in outer.handlers if catches_import_error(handler)]
             if handlers:
                 return _outcome(handlers[0].body)
@@ -98,6 +98,7 @@ def check(project: Project) -> Iterator[Report]:
     """One finding for each distribution and requirement file that lacks it, at the first import."""
     places: defaultdict[tuple[str, str], list[tuple[str, Mapping[str, Any], Severity]]] = defaultdict(list)
     declared: dict[str, Declared] = {}
+    loaded = _loaded(project)
     for path, entries in sorted(project.collected(imports).items()):
         if _is_apart(path):
             continue
@@ -108,12 +109,26 @@ def check(project: Project) -> Iterator[Report]:
                 continue
             here = declared_for(project, path)
             severity = _severity(entry, optional, here)
-            if severity is not None:
+            if severity is not None and not (here.library and path not in loaded):
                 target = _target(here)
                 declared[target.path] = here
                 places[distribution, target.path].append((path, entry, severity))
     for (distribution, file), found in places.items():
         yield _report(project, distribution, _target(declared[file]), found)
+
+
+def _loaded(project: Project) -> set[str]:
+    """The files that run whenever another one of the project is imported: a library's plug-in modules are not among them."""
+    found: set[str] = set()
+    for path, entries in project.collected(imports).items():
+        if path.rpartition("/")[2] in ("__init__.py", "__main__.py"):
+            found.add(path)
+        for entry in entries if not is_test(path) else ():
+            if not entry["guard"]:
+                names = [name for name, _ in entry["names"] or ()]
+                modules = [entry["module"], *(f"{entry['module']}.{name}".lstrip(".") for name in names)]
+                found.update(file for module in modules if (file := project.resolve(module, path, entry["level"])))
+    return found
 
 
 def _is_apart(path: str) -> bool:

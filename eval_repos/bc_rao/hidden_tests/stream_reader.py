@@ -7,11 +7,11 @@ from conftest import REPO_ROOT
 
 
 def front_end():
-    """(names with a listener, values of `type` that onmessage knows) of the task stream."""
+    """(names with a listener, values of `type` that onmessage knows) of the streams."""
     text = "\n".join(
         path.read_text("utf-8")
-        for path in sorted((REPO_ROOT / "bc-rao-web").rglob("*.ts"))
-        if "task" in path.name
+        for path in sorted((REPO_ROOT / "bc-rao-web").rglob("*"))
+        if path.suffix in {".ts", ".tsx", ".js", ".jsx"}
     )
     names = set(re.findall(r"addEventListener\(\s*[\"'`](\w+)[\"'`]", text))
     for listed in re.findall(r"\[([^\]]*)\]\s*(?:as const)?\s*\)?\s*(?:\.forEach|\)\s*\{)", text):
