@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fixbot.agent.errors import UsageError
 
 REPOSITORY_KEYS = frozenset({"select", "ignore", "exclude", "test-command", "timeout", "test-timeout", "unsafe-fixes"})
-"""The keys that a repository's own configuration may set: it is data of the target and must not choose what runs where with which rights."""
+"""The keys that a repository's own configuration may set: it must not choose what runs where and with which rights."""
 
 
 class Settings(BaseModel):

@@ -39,7 +39,7 @@ class Place(BaseModel):
 
 
 class Bug(BaseModel):
-    """A known bug. A finding of ``rule`` in ``path`` that overlaps ``lines`` (first, last), or one of the places ``also``, finds it.
+    """A known bug. A finding of ``rule`` (or ``also_rules``) in ``path`` that overlaps ``lines`` (or one of the places ``also``) finds it.
 
     ``hidden_test`` passes once it is fixed. ``depends_on`` are bugs that must be fixed before a fix of this one can keep the suite green.
     """
@@ -53,7 +53,9 @@ class Bug(BaseModel):
     fix: Literal["codemod", "model", "none"]
     hidden_test: str | None = None
     also: tuple[Place, ...] = ()
+    also_rules: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
+    note: str = ""
 
 
 class Decoy(BaseModel):
@@ -181,7 +183,7 @@ def _bug_result(bug: Bug, outcomes: Sequence[Outcome], before: dict[str, bool], 
 
 def _finds(finding: Finding, bug: Bug) -> bool:
     places = ((bug.path, bug.lines), *((place.path, place.lines) for place in bug.also))
-    return finding.rule == bug.rule and any(
+    return finding.rule in (bug.rule, *bug.also_rules) and any(
         finding.path == path and finding.span.line <= last and finding.span.end_line >= first for path, (first, last) in places
     )
 

@@ -29,7 +29,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A finding and what became of it. ``patch`` is {origin, safety, diff, model, tokens, cost, edits}; ``verdict`` is ``Verdict.to_json``."""
+    """A finding and what became of it.
+
+    ``patch`` is {origin, safety, bases, edits, diff, model, tokens, cost}; ``verdict`` is ``Verdict.to_json``.
+    """
 
     finding: Finding
     status: Status

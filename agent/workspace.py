@@ -209,7 +209,8 @@ def is_dirty(path: Path) -> bool:
 def commit(workspace: Workspace, branch: str, files: Mapping[str, bytes], message: str, parent: str, when: int | None = None) -> str:
     """Commits ``files`` (as for ``export``) on top of ``parent``, sets the clone's ``branch`` to it and returns the commit's id.
 
-    ``when`` is the commit's date in seconds since 1970 (default: now): with it the same call gives the same id. The clone's work tree stays as it is. Raises UsageError for a branch name or path that cannot be, RepositoryError.
+    ``when`` is the commit's date in seconds since 1970 (default: now): with it the same call gives the same id. The clone's work tree
+    stays as it is. Raises UsageError for a branch name or path that cannot be, RepositoryError.
     """
     inner, outside, ref = _inner(workspace), workspace.repository, _ref(workspace, branch)
     before = _resolve(workspace, parent)
@@ -224,7 +225,7 @@ def commit(workspace: Workspace, branch: str, files: Mapping[str, bytes], messag
         git.run(inner, "update-index", "-z", "--index-info", outside=outside, stdin=b"".join(lines), env=index)
         tree = git.run(inner, "write-tree", outside=outside, env=index).decode().strip()
     text = message.replace("\0", "").encode("utf-8", "backslashreplace")
-    dates = {} if when is None else {name: f"{when} +0000" for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE")}
+    dates = {} if when is None else dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), f"{when} +0000")
     made = git.run(inner, "commit-tree", tree, "-p", before, outside=outside, stdin=text, env=dates).decode().strip()
     git.run(inner, "update-ref", "--no-deref", ref, made, outside=outside)
     return made

@@ -79,8 +79,8 @@ def handler_names(handler: ast.ExceptHandler) -> list[str]:
 def definitions(source: SourceFile) -> dict[str, Any]:
     """The names that a module binds at its top level: ``{"names": [...], "own": [...], "stars": ["x.y"], "dynamic": false}``.
 
-    ``own`` are those that it defines itself, not by importing them; ``stars`` are the modules that are imported whole; ``dynamic`` is true where names may appear that cannot be read off: a module
-    level ``__getattr__``, ``globals()``, ``exec``, assignments to ``sys.modules``.
+    ``own`` are those that it defines itself, not by importing them; ``stars`` are the modules that are imported whole; ``dynamic`` is
+    true where names may appear that cannot be read off: a module level ``__getattr__``, ``globals()``, ``exec``, ``sys.modules``.
     """
     names: dict[str, None] = {}
     own: dict[str, None] = {}

@@ -59,6 +59,8 @@ _TRIVIAL = frozenset(
 _LESSER = frozenset(
     {"cache", "cached", "temp", "tmp", "metrics", "telemetry", "statsd", "stats", "tracer", "span", "debug", "sound", "screen"}
 )
+_SCREENS = frozenset({"message", "msg", "reply", "ctx", "interaction", "bot", "page", "chat", "callback", "query", "browser", "driver"})
+_PEERS = frozenset({"ws", "websocket", "sock", "socket", "conn", "connection", "peer", "transport", "writer", "pipe", "channel"})
 _WORD = re.compile(r"[a-z]+")
 
 
@@ -186,12 +188,14 @@ def consequence(body: list[ast.stmt], source: SourceFile) -> ast.Call | None:
                 pass
     for call in sorted(calls, key=lambda one: (one.lineno, one.col_offset)):
         words = _WORD.findall(called_name(call).lower())
-        if not words or not _TRIVIAL.isdisjoint(words) or not _LESSER.isdisjoint(_WORD.findall((dotted(call.func) or "").lower())):
+        on = set(_WORD.findall((dotted(call.func) or "").lower())[: -len(words)])
+        if not words or not _TRIVIAL.isdisjoint(words) or not _LESSER.isdisjoint({*on, *words}) or not _SCREENS.isdisjoint(on):
             continue
-        origin = source.qualified(call.func) or ""
-        if call in awaited and not origin.startswith(("asyncio.", "anyio.", "trio.")):
+        if words[0] == "send" and not _PEERS.isdisjoint(on):
+            continue
+        if (source.qualified(call.func) or "").startswith(_REMOTE):
             return call
-        if origin.startswith(_REMOTE) or (call in dropped and _changes(words, call)):
+        if (call in awaited and words[0] in _CHANGES | _CHANGES_WHAT) or (call in dropped and _changes(words, call)):
             return call
     return None
 

@@ -112,7 +112,7 @@ class Project:
         return (*near, *(root for root in self.import_roots if root not in near))
 
     def module_name(self, path: str) -> str:
-        """The dotted name under which the file is imported from the nearest folder that is no package: ``services/asr/worker.py`` -> ``worker``."""
+        """The dotted name under which a file is imported: ``worker`` for ``services/asr/worker.py`` where no folder is a package."""
         pure = PurePosixPath(path)
         parts = [] if pure.name == "__init__.py" else [pure.stem]
         folder = str(pure.parent).removeprefix(".")

@@ -58,7 +58,10 @@ def report(
     severity: Severity | None = None,
     **facts: Any,
 ) -> Report:
-    """A finding at a node or span. ``key`` identifies it inside its scope (default: the node's code); ``facts`` are JSON values for the codemod."""
+    """A finding at a node or span.
+
+    ``key`` identifies it inside its scope (default: the node's code); ``facts`` are JSON values for the codemod.
+    """
     return Report(span, message, key, path, scope, tuple(related), fix, severity, facts)
 
 

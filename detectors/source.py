@@ -29,8 +29,8 @@ class SkippedFile(Exception):
 class SourceFile:
     """A file of the project. ``path`` is relative to the project's root with ``/``.
 
-    ``diagnostics`` are ruff's, of the codes that rules asked for. Everything but these three is computed on first use. ``text`` and ``tree`` raise SkippedFile when the file cannot be
-    decoded or parsed.
+    ``diagnostics`` are ruff's, of the codes that rules asked for. Everything but these three is computed on first use. ``text`` and
+    ``tree`` raise SkippedFile when the file cannot be decoded or parsed.
     """
 
     def __init__(self, path: str, data: bytes, diagnostics: Sequence[Diagnostic] = ()) -> None:
@@ -193,7 +193,7 @@ class SourceFile:
         return found
 
     def qualified(self, node: ast.expr) -> str | None:
-        """The dotted origin of a name or attribute chain, seen through the imports: ``requests.get`` for ``r.get`` after ``import requests as r``.
+        """The dotted origin of a name or attribute chain: ``requests.get`` for ``r.get`` after ``import requests as r``.
 
         None when the chain does not begin with an imported name. A local that shadows an import is not seen.
         """

@@ -92,7 +92,7 @@ class Target:
     # Finding nodes
 
     def node(self, kind: type[_NODE], span: Span | None = None) -> _NODE:
-        """The node of this class that a span means: same start and end, else same start, else the smallest one around it. Raises Abstain."""
+        """The node of this class that a span means: same place, else same start, else the smallest around it. Raises Abstain."""
         wanted = span or self.span
         start, end = (wanted.line, wanted.column - 1), (wanted.end_line, wanted.end_column - 1)
         same_start: list[_NODE] = []

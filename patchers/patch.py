@@ -21,7 +21,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edit:
-    """Bytes ``start`` to ``end`` of the base file are replaced by ``new``. Offsets count bytes of the base, so edits do not shift each other."""
+    """Bytes ``start`` to ``end`` of the base file are replaced by ``new``. Offsets count in the base, so edits do not shift each other."""
 
     path: str
     start: int

@@ -1,4 +1,4 @@
-"""Patches for findings. The codemods run in a process of their own: a parser that crashes or explodes on hostile code takes only itself down."""
+"""Patches for findings. Codemods run in a process of their own: a parser that crashes on hostile code takes only itself down."""
 
 from __future__ import annotations
 

@@ -64,7 +64,14 @@ def fixbot(tmp_path: Path) -> RunFixbot:
         environment |= {"FIXBOT_STATE_DIR": str(tmp_path / "state"), "NO_COLOR": "1", **(env or {})}
         command = [str(FIXBOT), *map(str, arguments)]
         return subprocess.run(
-            command, cwd=cwd or tmp_path, env=environment, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
+            command,
+            cwd=cwd or tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
 
     return run

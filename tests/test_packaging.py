@@ -18,7 +18,8 @@ FOLDERS = ("agent", "detectors", "patchers", "prompts")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The member names of a freshly built wheel, built from a copy of the tracked files."""
     source = tmp_path_factory.mktemp("source")
-    listed = subprocess.run(["git", "ls-files", "-z", *FOLDERS, "pyproject.toml", "README.md", "LICENSE"], cwd=ROOT, check=True, capture_output=True)
+    names = (*FOLDERS, "pyproject.toml", "README.md", "LICENSE")
+    listed = subprocess.run(["git", "ls-files", "-z", *names], cwd=ROOT, check=True, capture_output=True)
     for name in filter(None, listed.stdout.decode().split("\0")):
         target = source / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +50,8 @@ def test_hostile_working_folder_is_not_imported(tmp_path: Path) -> None:
 
 
 def test_help_is_quick_to_load() -> None:
-    code = "import sys; from fixbot.agent import cli; print([m for m in ('libcst', 'openai', 'git', 'rich', 'pydantic') if m in sys.modules])"
+    heavy = ("libcst", "openai", "git", "rich", "pydantic")
+    code = f"import sys; from fixbot.agent import cli; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

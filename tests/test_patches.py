@@ -163,7 +163,11 @@ IMPORTS = [
     ("import requests\n", ("json", None), "import json\n\nimport requests\n"),
     ("from app import x\n", ("json", None), "import json\n\nfrom app import x\n"),
     ("from typing import Any\n", ("typing", "Optional"), "from typing import Any, Optional\n"),
-    ("from typing import (\n    Any,  # why\n    List,\n)\n", ("typing", "Optional"), "from typing import (\n    Any,  # why\n    List,\n    Optional,\n)\n"),
+    (
+        "from typing import (\n    Any,  # why\n    List,\n)\n",
+        ("typing", "Optional"),
+        "from typing import (\n    Any,  # why\n    List,\n    Optional,\n)\n",
+    ),
     ("from typing import Any  # noqa\n", ("typing", "Optional"), "from typing import Any, Optional  # noqa\n"),
     ("import json\n", ("json", None), None),
     ("import json as j\n", ("json", None), "import json as j\nimport json\n"),

@@ -270,9 +270,8 @@ def test_kill_and_resume(make_repository: MakeRepository, fixbot: RunFixbot, tmp
     slow = "import time\n\n\ndef test_slow():\n    time.sleep(0.4)\n"
     folder = make_repository({**FILES, "tests/test_slow.py": slow})
     environment = os.environ | {"FIXBOT_STATE_DIR": str(tmp_path / "state")}
-    process = subprocess.Popen(
-        [FIXBOT, "run", folder, *PYTHON, "--quiet"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    command = [FIXBOT, "run", folder, *PYTHON, "--quiet"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     time.sleep(moment)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -21,7 +21,9 @@ from fixbot.agent.workspace import Workspace, export
 class Memo(Protocol):
     """Remembers a suite run under a key: gives back what is known, else computes it."""
 
-    def __call__(self, key: str, compute: Callable[[], SuiteResult]) -> SuiteResult: ...
+    def __call__(self, key: str, compute: Callable[[], SuiteResult]) -> SuiteResult:
+        """The value of a key."""
+        ...
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The suite without any fix. ``stable`` are the outcomes that agree in all of its runs; the other tests are ``flaky`` and decide nothing."""
+    """The suite without any fix. ``stable`` are the outcomes that agree in all of its runs; ``flaky`` tests, the others, decide nothing."""
 
     stable: Mapping[str, TestOutcome]
     flaky: tuple[str, ...]
@@ -100,9 +100,9 @@ def make_baseline(runs: list[SuiteResult]) -> Baseline:
             return Baseline({}, (), run.problem)
     names = {name for run in runs for name in run.tests}
     outcomes = {name: {run.tests[name].outcome if name in run.tests else None for run in runs} for name in names}
-    stable = {name: seen.pop() for name, seen in outcomes.items() if len(seen) == 1}
+    stable = {name: outcome for name, seen in sorted(outcomes.items()) for outcome in seen if len(seen) == 1 and outcome is not None}
     flaky = tuple(sorted(names - stable.keys()))
-    baseline = Baseline({name: outcome for name, outcome in sorted(stable.items()) if outcome}, flaky)
+    baseline = Baseline(stable, flaky)
     if not any(outcome in _GOOD for outcome in baseline.stable.values()):
         return Baseline(baseline.stable, flaky, "no test passes without the fixes, so none can show that a fix breaks nothing")
     return baseline

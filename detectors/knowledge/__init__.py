@@ -10,8 +10,54 @@ from pathlib import Path
 from typing import Any
 
 _PLAIN = frozenset(
-    ["abc", "asyncio", "base64", "collections", "collections.abc", "concurrent.futures", "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "http", "io", "itertools", "json", "logging", "math", "operator", "os", "os.path", "pathlib", "random", "re", "secrets", "shutil", "statistics", "string", "struct", "subprocess", "tempfile", "threading", "time", "types", "typing", "unittest", "unittest.mock", "urllib.parse", "urllib.request", "uuid", "weakref"]
+    [
+        "abc",
+        "asyncio",
+        "base64",
+        "collections",
+        "collections.abc",
+        "concurrent.futures",
+        "contextlib",
+        "copy",
+        "dataclasses",
+        "datetime",
+        "decimal",
+        "enum",
+        "fractions",
+        "functools",
+        "hashlib",
+        "http",
+        "io",
+        "itertools",
+        "json",
+        "logging",
+        "math",
+        "operator",
+        "os",
+        "os.path",
+        "pathlib",
+        "random",
+        "re",
+        "secrets",
+        "shutil",
+        "statistics",
+        "string",
+        "struct",
+        "subprocess",
+        "tempfile",
+        "threading",
+        "time",
+        "types",
+        "typing",
+        "unittest",
+        "unittest.mock",
+        "urllib.parse",
+        "urllib.request",
+        "uuid",
+        "weakref",
+    ]
 )
+"""Standard library modules that may be imported to ask for their names: nothing happens when they are."""
 
 
 @cache

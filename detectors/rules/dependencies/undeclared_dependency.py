@@ -118,10 +118,10 @@ def check(project: Project) -> Iterator[Report]:
 
 
 def _loaded(project: Project) -> set[str]:
-    """The files that run whenever another one of the project is imported: a library's plug-in modules are not among them."""
+    """The files that others import as they are imported themselves. A library's plug-in modules are not among them."""
     found: set[str] = set()
     for path, entries in project.collected(imports).items():
-        if path.rpartition("/")[2] in ("__init__.py", "__main__.py"):
+        if path.rpartition("/")[2] in ("__init__.py", "__main__.py") and "." not in project.module_name(path).removesuffix(".__main__"):
             found.add(path)
         for entry in entries if not is_test(path) else ():
             if not entry["guard"]:
@@ -217,6 +217,7 @@ def _report(project: Project, distribution: str, target: Manifest, found: Sequen
         severity=severity,
         distribution=distribution,
         file=target.path,
+        advice=advice,
     )
 
 

@@ -8,7 +8,18 @@ from collections.abc import Iterator
 
 from fixbot.detectors.facts import handler_names
 from fixbot.detectors.finding import CODEMOD, Severity
-from fixbot.detectors.handlers import called_name, consequence, first_call, is_cleanup, is_muted, leaves, mentions, own_calls, own_nodes
+from fixbot.detectors.handlers import (
+    called_name,
+    consequence,
+    first_call,
+    is_cleanup,
+    is_muted,
+    is_silent,
+    leaves,
+    mentions,
+    own_calls,
+    own_nodes,
+)
 from fixbot.detectors.knowledge import table
 from fixbot.detectors.project import is_test
 from fixbot.detectors.registry import Report, report, rule
@@ -25,6 +36,10 @@ _FOREIGN = frozenset(
     {"exec", "eval", "execfile", "runpy", "run_path", "run_module", "import_module", "__import__", "exec_module", "load_module"}
 )
 _SHOWS = frozenset({"repr", "str", "unicode", "bytes", "hash", "dir", "getattr", "hasattr", "type", "len", "format", "isinstance"})
+_ON_PURPOSE = re.compile(
+    r"#.*(?:blanket|catch[- ]?all|bare except|any(?:thing| exception| error)|every(?:thing| exception)|all exceptions)", re.IGNORECASE
+)
+_PYLINT = re.compile(r"\s*#\s*pylint:\s*disable=\S*bare-except")
 _EXITING = frozenset({"KeyboardInterrupt", "SystemExit", "GeneratorExit", "BaseException", "Exception", "CancelledError"})
 
 
@@ -43,7 +58,7 @@ def check(node: ast.Try, source: SourceFile) -> Iterator[Report]:
         or any(isinstance(one, ast.Import | ast.ImportFrom) for one in node.body)
     ):
         return
-    if is_test(source.path) or is_muted(handler, node, source) or _is_excused(node, source):
+    if is_test(source.path) or is_muted(handler, node, source) or _is_excused(handler, node, source):
         return
     told = any(called_name(call) in _LOGS for call in own_calls(handler.body))
     matters = not told and (consequence(node.body, source) is not None or any(is_loud(call, source) for call in own_calls(node.body)))
@@ -82,10 +97,18 @@ def is_loud(call: ast.Call, source: SourceFile) -> bool:
     return any(called_name(call) in methods["methods"] for methods in facts["objects"].values() if methods.get("loud"))
 
 
-def _is_excused(node: ast.Try, source: SourceFile) -> bool:
+def _is_excused(handler: ast.ExceptHandler, node: ast.Try, source: SourceFile) -> bool:
+    """Whether the place or the author's words make the handler right: cleaning up, or meant to catch everything."""
+    lines = source.lines[handler.lineno - 1 : (handler.end_lineno or handler.lineno)]
+    if any(_ON_PURPOSE.search(line) for line in lines):
+        return True
+    if b"bare-except" in source.data and any(_PYLINT.match(line) for line in source.lines[: handler.lineno]):
+        return True
     child: ast.AST = node
     for ancestor in source.ancestors(node):
         match ancestor:
+            case ast.ExceptHandler() if is_silent(handler):
+                return True
             case ast.Try() if child in ancestor.finalbody:
                 return True
             case ast.FunctionDef() | ast.AsyncFunctionDef():

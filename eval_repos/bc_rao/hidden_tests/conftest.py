@@ -6,6 +6,7 @@ REPO_ROOT names the repository (default: ../repo).
 import asyncio
 import importlib
 import os
+import ssl
 import sys
 import threading
 import time
@@ -251,6 +252,9 @@ def target(monkeypatch):
         # retries and polls do not wait; what sleeps for minutes keeps sleeping
         return await real_async_sleep(0.001 if delay < 60 else delay, result)
 
+    # loading the certificates takes longer than all the rest of a test
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    monkeypatch.setattr(ssl, "create_default_context", lambda *args, **options: context)
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async)
     monkeypatch.setattr(asyncio, "sleep", async_sleep)

@@ -26,6 +26,8 @@ _KEY = re.compile(r"""["']?([A-Za-z0-9][\w.-]*)["']?\s*=""")
 def fix(finding: Finding, tree: Tree) -> Iterable[Edit]:
     """One line (or one item of a list) is inserted: the name alone, because nothing tells which version was meant."""
     path, name = finding.facts["file"], finding.facts["distribution"]
+    if advice := finding.facts["advice"]:
+        raise Abstain(f"{path} is not changed by hand: {advice.strip(' ()')}")
     data = tree.read(path)
     try:
         text = data.decode("utf-8")

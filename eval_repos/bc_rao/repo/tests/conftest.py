@@ -1,5 +1,6 @@
 import asyncio
 import os
+import ssl
 import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -113,6 +114,9 @@ def web(monkeypatch: pytest.MonkeyPatch) -> FakeWeb:
         return fake.answer(request)
 
     real_sleep = asyncio.sleep
+    # loading the certificates takes longer than all the rest of a test
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    monkeypatch.setattr(ssl, "create_default_context", lambda *args, **options: context)
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
