@@ -225,7 +225,7 @@ def commit(workspace: Workspace, branch: str, files: Mapping[str, bytes], messag
         git.run(inner, "update-index", "-z", "--index-info", outside=outside, stdin=b"".join(lines), env=index)
         tree = git.run(inner, "write-tree", outside=outside, env=index).decode().strip()
     text = message.replace("\0", "").encode("utf-8", "backslashreplace")
-    dates = {} if when is None else dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), f"{when} +0000")
+    dates: dict[str, str] = {} if when is None else dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), f"{when} +0000")
     made = git.run(inner, "commit-tree", tree, "-p", before, outside=outside, stdin=text, env=dates).decode().strip()
     git.run(inner, "update-ref", "--no-deref", ref, made, outside=outside)
     return made

@@ -16,7 +16,7 @@ _MUTED = re.compile(
 )
 _CLEANUP = re.compile(
     r"^_*(?:del|exit|aexit|close|aclose|shutdown|shut_down|stop|cleanup|clean_up|clean|teardown|tear_down|dispose|disconnect|release|"
-    r"terminate|kill|reset|detach|finalize|finish|end|destroy|unregister|cancel|abort|rollback|purge|quit)(?:_|$)",
+    r"terminate|kill|reset|detach|finalize|finish|end|destroy|unregister|cancel|abort|rollback|purge|quit)(?:_|$|(?-i:[A-Z]))",
     re.IGNORECASE,
 )
 _PROBE = re.compile(

@@ -99,8 +99,10 @@ def make_baseline(runs: list[SuiteResult]) -> Baseline:
         if not run.complete:
             return Baseline({}, (), run.problem)
     names = {name for run in runs for name in run.tests}
-    outcomes = {name: {run.tests[name].outcome if name in run.tests else None for run in runs} for name in names}
-    stable = {name: outcome for name, seen in sorted(outcomes.items()) for outcome in seen if len(seen) == 1 and outcome is not None}
+    outcomes: dict[str, set[TestOutcome | None]] = {
+        name: {run.tests[name].outcome if name in run.tests else None for run in runs} for name in sorted(names)
+    }
+    stable = {name: outcome for name, seen in outcomes.items() for outcome in seen if len(seen) == 1 and outcome is not None}
     flaky = tuple(sorted(names - stable.keys()))
     baseline = Baseline(stable, flaky)
     if not any(outcome in _GOOD for outcome in baseline.stable.values()):

@@ -37,6 +37,19 @@ class ObjectResponse(io.BytesIO):
         self.released = True
 
 
+class NoEvents:
+    """What MinIO's listen_bucket_notification returns, of a bucket in which nothing happens."""
+
+    def __iter__(self):
+        return iter(())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        return None
+
+
 class FakeS3:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], bytes] = {}
@@ -80,7 +93,7 @@ class FakeS3:
                 yield self.stat_object(bucket_name, key)
 
     def listen_bucket_notification(self, bucket_name, prefix="", suffix="", events=()):
-        return iter(())
+        return NoEvents()
 
     def _data(self, bucket: str, key: str) -> bytes:
         if key in self.failing:
