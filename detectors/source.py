@@ -206,6 +206,44 @@ class SourceFile:
         origin = self.imports.get(node.id)
         return None if origin is None else ".".join([origin, *reversed(parts)])
 
+    def made_by(self, node: ast.expr) -> str | None:
+        """What made the object behind a name or attribute chain: ``requests.Session`` for ``self.http`` after ``self.http = requests.Session()``.
+
+        The dotted origin of the call that is bound to it in this file, by assignment or ``with``; or of the call that ``node`` itself is.
+        None when it is bound to anything else anywhere in the file, also to an argument of that name, or not at all.
+        """
+        if isinstance(node, ast.Call):
+            return self.qualified(node.func)
+        name = dotted(node)
+        return self._makers.get(name) if name else None
+
+    @cached_property
+    def _makers(self) -> dict[str, str | None]:
+        makers: dict[str, str | None] = {}
+        for node in ast.walk(self.tree):
+            for name, value in _bindings(node):
+                made = self.qualified(value.func) if isinstance(value, ast.Call) else None
+                makers[name] = made if makers.get(name, made) == made else None
+        return makers
+
+
+def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
+    """The names and attribute chains that a node binds, each with the value; ``None`` placeholders of attributes do not count."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            names = [(dotted(target), value) for target in targets]
+        case ast.AnnAssign(target=target, value=ast.expr() as value) | ast.NamedExpr(target=target, value=value):
+            names = [(dotted(target), value)]
+        case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
+            names = [(dotted(target), value)]
+        case ast.For(target=target) | ast.AsyncFor(target=target) | ast.comprehension(target=target):
+            names = [(part.id, None) for part in ast.walk(target) if isinstance(part, ast.Name)]
+        case ast.arg(arg=name):
+            names = [(name, None)]
+        case _:
+            return
+    yield from ((name, value) for name, value in names if name and not (isinstance(value, ast.Constant) and value.value is None))
+
 
 def _substatements(node: ast.stmt) -> Iterator[ast.stmt]:
     for name in ("body", "handlers", "orelse", "finalbody", "cases"):

@@ -156,14 +156,14 @@ def _make(target: Target, at: int) -> _Logger:
     return _Logger(name, True)
 
 
-def with_log(target: Target, handler: cst.ExceptHandler, call: str) -> cst.ExceptHandler:
-    """The handler with a log call as its first statement; a lone ``pass`` makes room for it."""
+def with_log(target: Target, handler: cst.ExceptHandler, call: str, column: int) -> cst.ExceptHandler:
+    """The handler, which begins at a column, with a log call as its first statement; a lone ``pass`` makes room for it."""
     body = handler.body
     (statement,) = target.statements(call + "\n")
     line = cst.ensure_type(statement, cst.SimpleStatementLine)
     if isinstance(body, cst.SimpleStatementSuite):
         if _is_pass(body.body):
-            width = len(target.code(handler).splitlines()[0]) + target.span_of(handler).column + len(call) - len("pass")
+            width = len(target.code(handler).splitlines()[0]) + column + len(call) - len("pass")
             if width <= _WIDTH:
                 return handler.with_changes(body=body.with_changes(body=line.body))
         rest = (

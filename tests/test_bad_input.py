@@ -22,7 +22,7 @@ def test_not_a_repository(fixbot: RunFixbot, tmp_path: Path) -> None:
     write_tree(tmp_path / "plain", FILES)
     done = fixbot("run", tmp_path / "plain", *PYTHON)
     assert done.returncode == 2
-    assert "not a git repository" in done.stderr
+    assert "not in a git repository" in done.stderr
     assert "git init" in done.stderr
     assert "Traceback" not in done.stderr
     found = json.loads(fixbot("check", tmp_path / "plain", "--output-format", "json").stdout)
@@ -115,7 +115,7 @@ def test_disk_full(make_repository: MakeRepository, tmp_path: Path) -> None:
     before = git(folder, "status", "--porcelain")
     state = tmp_path / "state"
     state.mkdir()
-    script = f'mount -t tmpfs -o size=1m tmpfs "{state}" && "{FIXBOT}" run "{folder}" --python "{sys.executable}"'
+    script = f'mount -t tmpfs -o size=1m,mode=700 tmpfs "{state}" && "{FIXBOT}" run "{folder}" --python "{sys.executable}"'
     environment = os.environ | AUTHOR | {"FIXBOT_STATE_DIR": str(state)}
     done = subprocess.run(["unshare", "-Urm", "sh", "-c", script], capture_output=True, text=True, check=False, env=environment)
     if "unshare failed" in done.stderr or "mount:" in done.stderr:

@@ -3,213 +3,21 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import difflib
-import enum
 import re
-import sys
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from fixbot.detectors.finding import CODEMOD, MODEL, Related, Severity, Span
-from fixbot.detectors.project import Project, folders_above, join
+from fixbot.detectors.members import Members, members
+from fixbot.detectors.project import Project
 from fixbot.detectors.registry import Report, report, rule
-from fixbot.detectors.source import SourceFile, dotted
-from fixbot.detectors.walk import walk
-
-_HARMLESS = frozenset({"dataclass", "final", "unique", "total_ordering", "runtime_checkable", "verify"})  # decorators that add no names
-_ENUMS = ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag", "ReprEnum")
-_KNOWN = {
-    **{name: frozenset({*dir(value), "mro"}) for name, value in vars(builtins).items() if isinstance(value, type)},
-    **{name: frozenset({"register", "mro"}) for name in ("typing.Generic", "typing.Protocol", "typing_extensions.Protocol", "abc.ABC")},
-    **{f"enum.{name}": frozenset({*dir(getattr(enum, name, enum.Enum)), "name", "value", "mro"}) for name in _ENUMS},
-    "typing.NamedTuple": frozenset({*dir(tuple), "_make", "_asdict", "_fields", "_field_defaults", "_replace", "mro"}),
-}
-_STYLES: dict[str, Callable[[str], str]] = {
-    "same": str,
-    "lower": str.lower,
-    "kebab": lambda name: name.lower().replace("_", "-"),
-    "spaced": lambda name: name.lower().replace("_", " "),
-}
-_BINDING = (ast.Attribute, ast.Call, ast.Name, ast.arg, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-
-
-# What a file says
-
-
-def members(source: SourceFile) -> dict[str, Any]:
-    """The module's classes with their members, and each ``Class.attribute`` of a class that may be the project's.
-
-    ``classes`` name -> bases, members, open (more may be added), span, pattern; ``imports`` name -> origin at the top level; ``uses`` and
-    ``set`` lists of origin, attribute and span; ``open`` origins that ``setattr`` changes. An origin is dotted as in
-    ``SourceFile.imports``, or ``:Name`` for a class of the file itself.
-    """
-    if b"class " not in source.data and b"import" not in source.data:
-        return {}
-    classes = {node.name: node for node in source.tree.body if isinstance(node, ast.ClassDef)}
-    found: dict[str, Any] = {"classes": {name: _class(node, source, classes) for name, node in classes.items()}}
-    if classes:
-        for name, times in Counter(_bound(source.tree.body)).items():
-            if times > 1 and name in classes:
-                found["classes"][name]["open"] = True
-    found["imports"] = {
-        alias.asname or alias.name: source.imports[alias.asname or alias.name]
-        for node in source.tree.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-        if alias.name != "*"
-    }
-    found |= _uses(source, classes)
-    return {name: value for name, value in found.items() if value}
-
-
-def _class(node: ast.ClassDef, source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> dict[str, Any]:
-    bases = [_origin(base.value if isinstance(base, ast.Subscript) else base, source, classes) for base in node.bases]
-    names = Counter(_bound(node.body))
-    decorators = [one.func if isinstance(one, ast.Call) else one for one in node.decorator_list]
-    metaclass = any(
-        (dotted(keyword.value) or "").rpartition(".")[2] not in ("ABCMeta", "EnumMeta", "EnumType") for keyword in node.keywords
-    )
-    is_open = (
-        metaclass
-        or None in bases
-        or not {"__getattr__", "__init_subclass__", "__class_getitem__", "*"}.isdisjoint(names)
-        or any((dotted(one) or "").rpartition(".")[2] not in _HARMLESS for one in decorators)
-        or any(isinstance(one, ast.Call) and dotted(one.func) in ("locals", "vars", "exec") for one in ast.walk(node))
-    )
-    place = source.span(node)
-    return {
-        "bases": bases,
-        "members": sorted({*names, *_set_on_class(node)}),
-        "open": is_open,
-        "span": [place.line, place.column, place.end_line, place.end_column],
-        "pattern": _pattern(node),
-    }
-
-
-def _origin(node: ast.expr, source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> str | None:
-    name = dotted(node)
-    if name is None:
-        return None
-    if name in classes:
-        return f":{name}"
-    return source.qualified(node) or (name if name in _KNOWN else None)
-
-
-def _bound(body: Sequence[ast.stmt]) -> Iterator[str]:
-    """The names that the statements of a class body bind, those in nested blocks too."""
-    for node in body:
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                yield node.name
-                continue
-            case ast.Import() | ast.ImportFrom():
-                yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
-            case ast.Assign(targets=[ast.Name(id="__slots__")], value=value):
-                yield from (one.value for one in ast.walk(value) if isinstance(one, ast.Constant) and isinstance(one.value, str))
-            case _:
-                pass
-        yield from (one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
-        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-            for child in getattr(node, name, ()):
-                yield from _bound(child.body if isinstance(child, ast.ExceptHandler | ast.match_case) else [child])
-
-
-def _set_on_class(node: ast.ClassDef) -> Iterator[str]:
-    """What methods set on the class or on instances: ``cls.x = ``, ``self.x = ``, ``type(self).x = ``, ``Name.x = ``."""
-    for one in ast.walk(node):
-        if isinstance(one, ast.Attribute) and isinstance(one.ctx, ast.Store):
-            yield one.attr
-
-
-def _pattern(node: ast.ClassDef) -> dict[str, str] | None:
-    """How the constants of a class follow from their names: style, prefix and suffix; None when they do not, or are fewer than two."""
-    pairs: list[tuple[str, ast.expr]] = []
-    for one in node.body:
-        match one:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                if not name.startswith("_"):
-                    pairs.append((name, value))
-            case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
-                return None
-            case _:
-                pass
-    if len(pairs) < 2:
-        return None
-    if all(isinstance(value, ast.Call) and dotted(value.func) in ("auto", "enum.auto") and not value.args for _, value in pairs):
-        return {"style": "auto", "prefix": "", "suffix": ""}
-    texts = [(name, value.value) for name, value in pairs if isinstance(value, ast.Constant) and isinstance(value.value, str)]
-    if len(texts) < len(pairs):
-        return None
-    for style, change in _STYLES.items():
-        parts = {tuple(text.partition(change(name))[::2]) if change(name) in text else None for name, text in texts}
-        if len(parts) == 1 and (part := parts.pop()):
-            return {"style": style, "prefix": part[0], "suffix": part[1]}
-    return None
-
-
-def _uses(source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> dict[str, Any]:
-    outside = {name for name, origin in source.imports.items() if origin.partition(".")[0] not in sys.stdlib_module_names}
-    candidates = {name for name in (*classes, *outside) if name.isascii()}
-    found: dict[str, Any] = {"uses": [], "set": [], "open": []}
-    if not candidates or not _mentions(source.data, candidates):
-        return found
-    bound: Counter[str] = Counter()
-    chains: list[tuple[str, ast.Attribute]] = []
-    for node in walk(source.tree, _BINDING):
-        match node:
-            case ast.Attribute():
-                name = dotted(node.value)
-                if name and name.rpartition(".")[2].lstrip("_")[:1].isupper() and name.partition(".")[0] in candidates:
-                    chains.append((name, node))
-            case ast.Call():
-                if (dotted(node.func) or "").endswith("setattr") and node.args:
-                    found["open"].append(_origin(node.args[0], source, classes))
-            case _:
-                bound.update(_names(node))
-    for name, node in chains:
-        origin = _origin(node.value, source, classes)
-        if origin and bound[name.partition(".")[0]] == 1 and not node.attr.startswith("__"):
-            place = source.span(node)
-            kind = "uses" if isinstance(node.ctx, ast.Load) else "set"
-            found[kind].append([origin, node.attr, [place.line, place.column, place.end_line, place.end_column]])
-    return found
-
-
-def _mentions(data: bytes, names: Iterable[str]) -> bool:
-    """Whether ``Name.x``, ``module.Name.x`` or ``setattr(`` stands in a file."""
-    upper = [name for name in names if name.lstrip("_")[:1].isupper()]
-    lower = [name for name in names if not name.lstrip("_")[:1].isupper()]
-    patterns = [r"\bsetattr\("]
-    if upper:
-        patterns.append(rf"\b(?:{'|'.join(upper)})\s*\.")
-    if lower:
-        patterns.append(rf"\b(?:{'|'.join(lower)})(?:\.\w+)*?\._*[A-Z]\w*\.")
-    return re.search("|".join(patterns).encode(), data) is not None
-
-
-def _names(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Name(ctx=ast.Store() | ast.Del()):
-            yield node.id
-        case ast.arg():
-            yield node.arg
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            yield node.name
-        case ast.Import() | ast.ImportFrom():
-            yield from {alias.asname or alias.name.partition(".")[0] for alias in node.names}
-        case _:
-            pass
-
-
-# What the project says
+from fixbot.detectors.source import SourceFile
 
 
 @rule(severity=Severity.HIGH, fix=CODEMOD, collects=members)
 def check(project: Project) -> Iterator[Report]:
     """One finding for each use of a member that neither the class nor a base has, nor anything sets from outside."""
-    index = _Index(project)
+    index = Members(project)
     for path, entry in project.collected(members).items():
         missing = [use for use in entry.get("uses", ()) if index.lacks(path, use[0], use[1])]
         if missing:
@@ -218,75 +26,6 @@ def check(project: Project) -> Iterator[Report]:
                 node = _node(source, Span(*span))
                 if node is not None and not _expected(source, node):
                     yield _report(index, path, source, node, index.find(path, origin) or (path, ""), name)
-
-
-class _Index:
-    """The classes of the project and their members."""
-
-    def __init__(self, project: Project) -> None:
-        self.project = project
-        self.facts: Mapping[str, Mapping[str, Any]] = project.collected(members)
-        self._files = frozenset(project.files)
-        self._members: dict[tuple[str, str], frozenset[str] | None] = {}
-        self._extra: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        self._open: set[tuple[str, str]] = set()
-        for path, entry in self.facts.items():
-            for origin, name, _ in entry.get("set", ()):
-                self._extra[self.find(path, origin) or ("", "")].add(name)
-            for origin in entry.get("open", ()):
-                self._open.add((self.find(path, origin) if origin else None) or ("", ""))
-
-    def lacks(self, path: str, origin: str, name: str) -> bool:
-        """Whether a class is of the project, known in full, and has no such member."""
-        found = self.find(path, origin)
-        known = self.members(*found) if found else None
-        return known is not None and name not in known
-
-    def find(self, path: str, origin: str, depth: int = 5) -> tuple[str, str] | None:
-        """The file and name of the class that an origin means as seen from a file."""
-        if origin.startswith(":"):
-            return (path, origin[1:]) if origin[1:] in self.facts.get(path, {}).get("classes", ()) else None
-        level = len(origin) - len(origin.lstrip("."))
-        module, _, name = origin[level:].rpartition(".")
-        if not (module or level) or (not level and self._is_ambiguous(module, path)):
-            return None
-        file = self.project.resolve(module, path, level)
-        entry = self.facts.get(file or "", {})
-        if file is None or name in entry.get("classes", ()):
-            return (file, name) if file else None
-        further = entry.get("imports", {}).get(name)
-        return self.find(file, further, depth - 1) if further and depth else None
-
-    def _is_ambiguous(self, module: str, path: str) -> bool:
-        """Whether several import roots have the module and none of them is a folder above the importing file."""
-        stem = module.replace(".", "/")
-        roots = [
-            root
-            for root in self.project.import_roots
-            if join(root, f"{stem}.py") in self._files or join(root, f"{stem}/__init__.py") in self._files
-        ]
-        return len(roots) > 1 and not set(roots) & set(folders_above(path))
-
-    def members(self, file: str, name: str) -> frozenset[str] | None:
-        """The members of a class with those of its bases; None when not all can be known."""
-        key = (file, name)
-        if key not in self._members:
-            self._members[key] = None  # a class that is its own base
-            self._members[key] = self._collect(file, name)
-        return self._members[key]
-
-    def _collect(self, file: str, name: str) -> frozenset[str] | None:
-        one = self.facts[file]["classes"][name]
-        if one["open"] or (file, name) in self._open:
-            return None
-        known = {*one["members"], *self._extra[file, name], *_KNOWN["object"]}
-        for base in one["bases"]:
-            found = None if base in _KNOWN else self.find(file, base)
-            inherited = _KNOWN.get(base) or (self.members(*found) if found else None)
-            if inherited is None:
-                return None
-            known |= inherited
-        return frozenset(known)
 
 
 def _node(source: SourceFile, span: Span) -> ast.Attribute | None:
@@ -308,7 +47,7 @@ def _expected(source: SourceFile, node: ast.Attribute) -> bool:
     return False
 
 
-def _report(index: _Index, path: str, source: SourceFile, node: ast.Attribute, home: tuple[str, str], name: str) -> Report:
+def _report(index: Members, path: str, source: SourceFile, node: ast.Attribute, home: tuple[str, str], name: str) -> Report:
     file, owner = home
     one = index.facts[file]["classes"][owner]
     known = [member for member in index.members(file, owner) or () if not member.startswith("_")]
@@ -325,7 +64,7 @@ def _report(index: _Index, path: str, source: SourceFile, node: ast.Attribute, h
         related=[Related(file, one["span"][0], f"defines `{owner}`")],
         fix=CODEMOD if one["pattern"] and not near and not called and constant else MODEL,
         file=file,
-        span=one["span"],
+        place=one["span"],
         name=name,
         pattern=one["pattern"],
     )

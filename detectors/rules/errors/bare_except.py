@@ -30,7 +30,8 @@ _ERROR_ITSELF = frozenset(
 )
 _LOGS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "print"})
 _HANDS_ON = re.compile(
-    r"exc(?:eption|ept)?(?:_|info|hook|$)|(?:^|_)err(?:or)?|error|traceback|fail|crash|panic|abort|interrupt", re.IGNORECASE
+    r"exc(?:eption|ept)?(?:_|info|hook|$)|(?:^|_)err(?:or)?|error|traceback|fail|crash|panic|abort|interrupt|(?:^|_)(?:show)?tb$",
+    re.IGNORECASE,
 )
 _FOREIGN = frozenset(
     {"exec", "eval", "execfile", "runpy", "run_path", "run_module", "import_module", "__import__", "exec_module", "load_module"}
@@ -61,7 +62,9 @@ def check(node: ast.Try, source: SourceFile) -> Iterator[Report]:
     if is_test(source.path) or is_muted(handler, node, source) or _is_excused(handler, node, source):
         return
     told = any(called_name(call) in _LOGS for call in own_calls(handler.body))
-    matters = not told and (consequence(node.body, source) is not None or any(is_loud(call, source) for call in own_calls(node.body)))
+    matters = not told and (
+        consequence(node.body, source) is not None or any(_is_loud(call, handler, source) for call in own_calls(node.body))
+    )
     yield report(
         handler,
         "`except:` also catches KeyboardInterrupt, SystemExit and cancellation: the program goes on when it is told to stop"
@@ -88,12 +91,12 @@ def _is_logged_only(handler: ast.ExceptHandler) -> bool:
     return len(names) == len(logged)
 
 
-def is_loud(call: ast.Call, source: SourceFile) -> bool:
-    """Whether the table names what a call raises and the failure is of the outside world, not an ordinary answer."""
+def _is_loud(call: ast.Call, handler: ast.ExceptHandler, source: SourceFile) -> bool:
+    """Whether the table knows what a call raises, and as a failure of the outside world that somebody should hear of."""
     facts = table("bare_except")
     name = source.qualified(call.func) or (call.func.id if isinstance(call.func, ast.Name) else "")
     if name in facts["calls"]:
-        return name not in facts["quiet"]
+        return name not in facts["quiet"] and (name not in facts["parsers"] or is_silent(handler))
     return any(called_name(call) in methods["methods"] for methods in facts["objects"].values() if methods.get("loud"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from fixbot.detectors.handlers import called_name, own_nodes
 from fixbot.detectors.knowledge import table
 from fixbot.detectors.project import is_test
 from fixbot.detectors.registry import Report, report, rule
-from fixbot.detectors.source import SourceFile, dotted
+from fixbot.detectors.source import SourceFile
 
 _FOLDER = re.compile(r"/(?:private/)?(?:(?:var|usr)/)?tmp/+(?=[^/])")
 _MODE = re.compile(r"[rwaxbt+]+(?:[:|](?:gz|bz2|xz)?)?")
@@ -23,7 +24,7 @@ _PATH_WRITES = frozenset({"write_text", "write_bytes", "touch"})
 _QUESTIONS = frozenset({"exists", "isfile", "is_file", "lexists", "getmtime", "getsize", "stat", "access"})
 _WRAPPERS = frozenset({"Path", "PurePath", "PosixPath", "str", "fspath"})
 _OUTPUT_FLAGS = frozenset({"-o", "-O", "--out", "--output", "--outfile", "--output-file", "--output-document"})
-_CLOCKS = frozenset({"time.time", "time.time_ns", "time.strftime", "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.date.today"})
+_CLOCKS = frozenset({"time.time", "time.strftime", "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.date.today"})
 _USERS = frozenset({"os.getuid", "os.getlogin", "getpass.getuser"})
 _SAME_TEXT = frozenset({"int", "str", "round", "strftime", "isoformat", "format", "date", "timestamp", "replace"})
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -56,12 +57,12 @@ def check(node: _Function, source: SourceFile) -> Iterator[Report]:
                 continue
             seen.add(spelled)
             movable = name and ".filename}" not in shown and not any(isinstance(part, ast.Yield | ast.YieldFrom) for part in nodes)
-            yield report(spelled, _message(shown), fix=CODEMOD if movable else MODEL)
+            yield report(spelled, _message(shown), fix=CODEMOD if movable else MODEL, file=shown)
 
 
 def _message(shown: str) -> str:
     return (
-        f"`{shown}` is the same file for everybody: two calls at once overwrite each other's content, the file stays behind after an error, "
+        f"`{shown}` is the same file for everybody: two calls at once overwrite each other's content, it stays behind after an error, "
         "and another user of the machine can put a link there first"
     )
 
@@ -94,13 +95,8 @@ def _values(function: _Function, nodes: Sequence[ast.AST]) -> dict[str, ast.expr
 
 def _asked_before(name: str, write: ast.Call, calls: Sequence[ast.Call]) -> bool:
     """Whether the function asks for the file before it writes: what it keeps there is meant to be found again."""
-    return any(
-        called_name(call) in _QUESTIONS and call.lineno <= write.lineno and any(_is(part, name) for part in ast.walk(call)) for call in calls
-    )
-
-
-def _is(part: ast.AST, name: str) -> bool:
-    return isinstance(part, ast.Name) and part.id == name
+    before = [call for call in calls if called_name(call) in _QUESTIONS and call.lineno <= write.lineno]
+    return any(isinstance(part, ast.Name) and part.id == name for call in before for part in ast.walk(call))
 
 
 # Paths
@@ -199,20 +195,25 @@ def _written(call: ast.Call, source: SourceFile) -> Iterator[ast.expr]:
         position, keyword = known["functions"][origin]
         path = _argument(call, position, keyword)
         yield from [path] if path else ()
-    elif receiver and name in known["methods"] and ".write" not in (dotted(receiver) or ""):
+    elif receiver and name in known["methods"] and not _is_distributed(receiver):
         yield from (*call.args, *(keyword.value for keyword in call.keywords))
     elif origin.startswith("subprocess.") or origin == "asyncio.create_subprocess_exec":
         command = call.args[0] if call.args else None
         yield from _outputs(command.elts if isinstance(command, ast.List | ast.Tuple) else call.args)
 
 
+def _is_distributed(receiver: ast.expr) -> bool:
+    """Whether a method belongs to a Spark writer (``frame.write...``), whose paths are those of the cluster."""
+    return any(isinstance(part, ast.Attribute) and part.attr in ("write", "writeStream") for part in ast.walk(receiver))
+
+
 def _outputs(command: Sequence[ast.expr]) -> Iterator[ast.expr]:
-    words = [part.value if isinstance(part, ast.Constant) else None for part in command]
-    for number, part in enumerate(command):
-        before = words[number - 1] if number else None
-        last = number == len(command) - 1 and isinstance(words[0], str) and words[0].rpartition("/")[2] in table("predictable_temp_file")["programs"]
-        if number and (before in _OUTPUT_FLAGS or (last and before != "-i")):
-            yield part
+    words = [str(part.value) if isinstance(part, ast.Constant) else "" for part in command]
+    to_last = bool(words) and words[0].rpartition("/")[2] in table("predictable_temp_file")["programs"]
+    for number, (before, part) in enumerate(itertools.pairwise(zip(words, command, strict=True)), 1):
+        last = to_last and number == len(command) - 1
+        if before[0] in _OUTPUT_FLAGS or (last and before[0] != "-i"):
+            yield part[1]
 
 
 def _argument(call: ast.Call, position: int, keyword: str) -> ast.expr | None:
@@ -222,9 +223,9 @@ def _argument(call: ast.Call, position: int, keyword: str) -> ast.expr | None:
 
 
 def _writes(mode: ast.expr | None) -> bool:
-    """Whether a mode may hit a file that is there already; ``x`` refuses to."""
+    """Whether a mode replaces a file that is there already: ``x`` refuses to, ``a`` is for logs that are meant to grow."""
     text = mode.value if isinstance(mode, ast.Constant) else None
-    return isinstance(text, str) and bool(_MODE.fullmatch(text)) and "x" not in text and not {"w", "a", "+"}.isdisjoint(text)
+    return isinstance(text, str) and bool(_MODE.fullmatch(text)) and "w" in text
 
 
 def _bare(path: ast.expr) -> ast.expr:

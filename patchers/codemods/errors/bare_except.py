@@ -74,7 +74,7 @@ def fix(finding: Finding, tree: Tree) -> Iterable[Edit]:
     )
     if finding.facts["log"]:
         call = log_call(target, finding.span.line, failure_text(target, handler, finding.facts["call"]), expected=bool(raised))
-        new = with_log(target, new, call)
+        new = with_log(target, new, call, finding.span.column)
     target.replace(handler, new)
     return target.edits()
 
@@ -174,25 +174,7 @@ def _raised_by_call(call: ast.Call, source: SourceFile) -> list[str] | None:
         return facts["calls"][name]
     if not isinstance(func, ast.Attribute):
         return None
-    maker = _maker(func.value, source)
-    known = facts["objects"].get(maker)
+    known = facts["objects"].get(source.made_by(func.value) or "")
     if known and func.attr in known["methods"]:
         return known["raises"]
     return facts["methods"].get(func.attr)
-
-
-def _maker(value: ast.expr, source: SourceFile) -> str:
-    """What made an object: the dotted origin of the one call that its name is bound to in the file, or of the call itself."""
-    if isinstance(value, ast.Call):
-        return source.qualified(value.func) or ""
-    if not isinstance(value, ast.Name | ast.Attribute):
-        return ""
-    wanted = ast.dump(value).replace("Load()", "Store()") if isinstance(value, ast.Name) else ast.unparse(value)
-    made: set[str] = set()
-    for node in ast.walk(source.tree):
-        match node:
-            case ast.Assign(targets=[bound], value=made_of) if wanted in (ast.dump(bound), ast.unparse(bound)):
-                made.add((source.qualified(made_of.func) or "") if isinstance(made_of, ast.Call) else "")
-            case _:
-                pass
-    return made.pop() if len(made) == 1 else ""

@@ -17,5 +17,5 @@ def fix(finding: Finding, tree: Tree) -> Iterable[Edit]:
     target = tree.target(finding)
     handler = target.node(cst.ExceptHandler)
     call = log_call(target, finding.span.line, failure_text(target, handler, finding.facts["call"]))
-    target.replace(handler, with_log(target, handler, call))
+    target.replace(handler, with_log(target, handler, call, finding.span.column))
     return target.edits()

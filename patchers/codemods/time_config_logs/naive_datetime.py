@@ -29,11 +29,8 @@ def fix(finding: Finding, tree: Tree) -> Iterable[Edit]:
     if not isinstance(function, cst.Attribute) or function.attr.value not in _METHODS:
         raise Abstain("the call is not one of datetime's own")
     method = _METHODS[function.attr.value]
-    argument = cst.Arg(
-        target.expression(_zone(target, function)),
-        keyword=cst.Name("tz") if _keyword(target, method) else None,
-        equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")) if _keyword(target, method) else cst.MaybeSentinel.DEFAULT,
-    )
+    call_of_zone = cst.ensure_type(target.expression(f"f({_keyword(target, method)}{_zone(target, function)})"), cst.Call)
+    argument = call_of_zone.args[0]
     changed = call.with_changes(func=function.with_changes(attr=cst.Name(method)), args=_extended(call, argument))
     target.replace(call, changed)
     return target.edits()
@@ -45,11 +42,17 @@ def _extended(call: cst.Call, argument: cst.Arg) -> Sequence[cst.Arg]:
     *head, last = call.args
     if last.star or last.keyword:
         raise Abstain("the arguments are unpacked or named")
-    wrapped = isinstance(call.whitespace_before_args, cst.ParenthesizedWhitespace)
-    gap = call.whitespace_before_args if wrapped else cst.SimpleWhitespace(" ")
-    comma = cst.Comma(whitespace_after=gap)
-    first = last.with_changes(comma=comma, whitespace_after_arg=cst.SimpleWhitespace(""))
-    return [*head, first, argument.with_changes(comma=last.comma, whitespace_after_arg=last.whitespace_after_arg)]
+    comma, before = last.comma, call.whitespace_before_args
+    if not isinstance(before, cst.ParenthesizedWhitespace):
+        gap: cst.BaseParenthesizableWhitespace = cst.SimpleWhitespace(" ")
+    elif isinstance(comma, cst.Comma) and isinstance(after := comma.whitespace_after, cst.ParenthesizedWhitespace):
+        gap = before.with_changes(first_line=after.first_line)  # a comment stays with its argument
+        plain = after.first_line.with_changes(whitespace=cst.SimpleWhitespace(""), comment=None)
+        comma = comma.with_changes(whitespace_after=after.with_changes(first_line=plain))
+    else:
+        gap = before
+    first = last.with_changes(comma=cst.Comma(whitespace_after=gap), whitespace_after_arg=cst.SimpleWhitespace(""))
+    return [*head, first, argument.with_changes(comma=comma, whitespace_after_arg=last.whitespace_after_arg)]
 
 
 def _keyword(target: Target, method: str) -> str:

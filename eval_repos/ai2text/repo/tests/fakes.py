@@ -187,6 +187,7 @@ class FakeConnection:
     def __init__(self, db: FakePostgres) -> None:
         self.db = db
         self.autocommit = False
+        self.info = SimpleNamespace(transaction_status=0)
         self.closed = 0
         self.commits = self.rollbacks = 0
 

@@ -127,7 +127,10 @@ class Posthog:
 def install() -> None:
     _module("sqlmodel", SQLModel=SQLModel, Field=lambda default=..., **rules: pydantic_field(default, **rules))
     _module("passlib").context = _module("passlib.context", CryptContext=CryptContext)
-    _module("bcrypt", __version__="4.0.1", __about__=SimpleNamespace(__version__="4.0.1"))
+    bcrypt = _module("bcrypt", __version__="4.0.1", __about__=SimpleNamespace(__version__="4.0.1"))
+    bcrypt.gensalt = lambda rounds=12: b"$2b$12$"
+    bcrypt.hashpw = lambda password, salt: b"$2b$12$" + hashlib.sha256(password).hexdigest().encode()
+    bcrypt.checkpw = lambda password, hashed: bcrypt.hashpw(password, b"") == hashed
     sentry = _module("sentry_sdk", captured=[], new_scope=lambda: contextlib.nullcontext(Scope()))
     sentry.init = lambda *args, **options: None
     sentry.capture_exception = sentry.captured.append
