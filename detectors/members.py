@@ -8,7 +8,7 @@ import enum
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from fixbot.detectors.project import Project, folders_above, join
@@ -30,7 +30,11 @@ _STYLES: dict[str, Callable[[str], str]] = {
     "kebab": lambda name: name.lower().replace("_", "-"),
     "spaced": lambda name: name.lower().replace("_", " "),
 }
-_BINDING = (ast.Attribute, ast.Call, ast.Name, ast.arg, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+_BINDING = frozenset(
+    [ast.Attribute, ast.Call, ast.Name, ast.arg, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom]
+)
+_ON_NAME = re.compile(rb"(?<![\w.])(_*[A-Z]\w*)\s*\.")  # Name.x
+_ON_MODULE = re.compile(rb"(?<![\w.])(\w+)(?:\.\w+)*\._*[A-Z]\w*\s*\.")  # module.Name.x
 
 
 # What a file says
@@ -64,22 +68,19 @@ def members(source: SourceFile) -> dict[str, Any]:
 
 def _class(node: ast.ClassDef, source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> dict[str, Any]:
     bases = [_origin(base.value if isinstance(base, ast.Subscript) else base, source, classes) for base in node.bases]
-    names = Counter(_bound(node.body))
+    names = set(_bound(node.body))
     decorators = [one.func if isinstance(one, ast.Call) else one for one in node.decorator_list]
-    metaclass = any(
-        (dotted(keyword.value) or "").rpartition(".")[2] not in ("ABCMeta", "EnumMeta", "EnumType") for keyword in node.keywords
-    )
+    metaclass = any((dotted(keyword.value) or "").rpartition(".")[2] not in _METACLASSES for keyword in node.keywords)
     is_open = (
         metaclass
         or None in bases
         or not {"__getattr__", "__init_subclass__", "__class_getitem__", "*"}.isdisjoint(names)
         or any((dotted(one) or "").rpartition(".")[2] not in _HARMLESS for one in decorators)
-        or any(isinstance(one, ast.Call) and dotted(one.func) in ("locals", "vars", "exec") for one in ast.walk(node))
     )
     place = source.span(node)
     return {
         "bases": bases,
-        "members": sorted({*names, *_set_on_class(node)}),
+        "members": sorted(names),
         "open": is_open,
         "span": [place.line, place.column, place.end_line, place.end_column],
         "pattern": _pattern(node),
@@ -95,9 +96,10 @@ def _origin(node: ast.expr, source: SourceFile, classes: Mapping[str, ast.ClassD
     return source.qualified(node) or (name if name in _KNOWN else None)
 
 
-def _bound(body: Sequence[ast.stmt]) -> Iterator[str]:
-    """The names that the statements of a class body bind, those in nested blocks too."""
+def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
+    """The names that statements bind where they stand, those in nested blocks too; ``*`` for a star import."""
     for node in body:
+        targets: list[ast.expr] = []
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 yield node.name
@@ -106,19 +108,23 @@ def _bound(body: Sequence[ast.stmt]) -> Iterator[str]:
                 yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
             case ast.Assign(targets=[ast.Name(id="__slots__")], value=value):
                 yield from (one.value for one in ast.walk(value) if isinstance(one, ast.Constant) and isinstance(one.value, str))
+            case ast.Assign():
+                targets = node.targets
+            case ast.AnnAssign() | ast.AugAssign() | ast.For() | ast.AsyncFor():
+                targets = [node.target]
+            case ast.With() | ast.AsyncWith():
+                targets = [item.optional_vars for item in node.items if item.optional_vars]
+            case ast.Expr(value=ast.NamedExpr(target=target)):
+                targets = [target]
             case _:
                 pass
-        yield from (one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
-        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-            for child in getattr(node, name, ()):
-                yield from _bound(child.body if isinstance(child, ast.ExceptHandler | ast.match_case) else [child])
-
-
-def _set_on_class(node: ast.ClassDef) -> Iterator[str]:
-    """What methods set on the class or on instances: ``cls.x = ``, ``self.x = ``, ``type(self).x = ``, ``Name.x = ``."""
-    for one in ast.walk(node):
-        if isinstance(one, ast.Attribute) and isinstance(one.ctx, ast.Store):
-            yield one.attr
+        yield from (
+            one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
+        )
+        for name in ("body", "orelse", "finalbody"):
+            yield from _bound(getattr(node, name, ()))
+        for block in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+            yield from _bound(block.body)
 
 
 def _pattern(node: ast.ClassDef) -> dict[str, str] | None:
@@ -149,23 +155,30 @@ def _pattern(node: ast.ClassDef) -> dict[str, str] | None:
 
 def _uses(source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> dict[str, Any]:
     outside = {name for name, origin in source.imports.items() if origin.partition(".")[0] not in sys.stdlib_module_names}
-    candidates = {name for name in (*classes, *outside) if name.isascii() and name.isidentifier()}
+    data = source.data
+    candidates = {name.decode() for pattern in (_ON_NAME, _ON_MODULE) for name in pattern.findall(data)} & {*classes, *outside}
     found: dict[str, Any] = {"uses": [], "set": [], "open": []}
-    if not candidates or not _mentions(source.data, candidates):
+    if not candidates and b"setattr(" not in data:
         return found
     bound: Counter[str] = Counter()
     chains: list[tuple[str, ast.Attribute]] = []
-    for node in walk(source.tree, _BINDING):
-        match node:
-            case ast.Attribute():
-                name = dotted(node.value)
-                if name and name.rpartition(".")[2].lstrip("_")[:1].isupper() and name.partition(".")[0] in candidates:
-                    chains.append((name, node))
-            case ast.Call():
-                if (dotted(node.func) or "").endswith("setattr") and node.args:
-                    found["open"].append(_origin(node.args[0], source, classes))
-            case _:
-                bound.update(_names(node))
+    for node in walk(source.tree, _BINDING if b"setattr(" in data else _BINDING - {ast.Call}):
+        if isinstance(node, ast.Name):
+            if node.id in candidates and not isinstance(node.ctx, ast.Load):
+                bound[node.id] += 1
+        elif isinstance(node, ast.Attribute):
+            name = dotted(node.value)
+            if name and name.rpartition(".")[2].lstrip("_")[:1].isupper() and name.partition(".")[0] in candidates:
+                chains.append((name, node))
+        elif isinstance(node, ast.Call):
+            if node.args and (dotted(node.func) or "").endswith("setattr"):
+                found["open"].append(_origin(node.args[0], source, classes))
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            bound.update({alias.asname or alias.name.partition(".")[0] for alias in node.names})
+        elif isinstance(node, ast.arg):
+            bound[node.arg] += 1
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            bound[node.name] += 1
     for name, node in chains:
         origin = _origin(node.value, source, classes)
         if origin and bound[name.partition(".")[0]] == 1 and not node.attr.startswith("__"):
@@ -173,32 +186,6 @@ def _uses(source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> dict[str, 
             kind = "uses" if isinstance(node.ctx, ast.Load) else "set"
             found[kind].append([origin, node.attr, [place.line, place.column, place.end_line, place.end_column]])
     return found
-
-
-def _mentions(data: bytes, names: Iterable[str]) -> bool:
-    """Whether ``Name.x``, ``module.Name.x`` or ``setattr(`` stands in a file."""
-    upper = [name for name in names if name.lstrip("_")[:1].isupper()]
-    lower = [name for name in names if not name.lstrip("_")[:1].isupper()]
-    patterns = [r"\bsetattr\("]
-    if upper:
-        patterns.append(rf"\b(?:{'|'.join(upper)})\s*\.")
-    if lower:
-        patterns.append(rf"\b(?:{'|'.join(lower)})(?:\.\w+)*?\._*[A-Z]\w*\.")
-    return re.search("|".join(patterns).encode(), data) is not None
-
-
-def _names(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Name(ctx=ast.Store() | ast.Del()):
-            yield node.id
-        case ast.arg():
-            yield node.arg
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            yield node.name
-        case ast.Import() | ast.ImportFrom():
-            yield from {alias.asname or alias.name.partition(".")[0] for alias in node.names}
-        case _:
-            pass
 
 
 # What the project says
@@ -211,6 +198,7 @@ class Members:
         self.project = project
         self.facts: Mapping[str, Mapping[str, Any]] = project.collected(members)
         self._files = frozenset(project.files)
+        self._stores: dict[str, frozenset[str]] = {}
         self._members: dict[tuple[str, str], frozenset[str] | None] = {}
         self._extra: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._open: set[tuple[str, str]] = set()
@@ -221,10 +209,30 @@ class Members:
                 self._open.add((self.find(path, origin) if origin else None) or ("", ""))
 
     def lacks(self, path: str, origin: str, name: str) -> bool:
-        """Whether a class is of the project, known in full, and has no such member."""
+        """Whether a class is of the project, known in full, and has no such member, nor any code in its files or its bases' that sets one."""
         found = self.find(path, origin)
         known = self.members(*found) if found else None
-        return known is not None and name not in known
+        if found is None or known is None or name in known:
+            return False
+        return not any(name in stored or "*" in stored for stored in map(self._stored, self._files_of(*found)))
+
+    def _files_of(self, file: str, name: str) -> set[str]:
+        """The files of a class and of its bases."""
+        homes = [self.find(file, base) for base in self.facts[file]["classes"][name]["bases"] if base not in _KNOWN]
+        return {file}.union(*(self._files_of(*home) for home in homes if home))
+
+    def _stored(self, file: str) -> frozenset[str]:
+        """The attributes that are set on anything in a file; ``*`` where names may be made up."""
+        if file not in self._stores:
+            source = self.project.source(file)
+            made = any(mark in source.data for mark in (b"locals()[", b"vars()[", b"exec(", b".__dict__"))
+            stored = (
+                node.attr
+                for node in walk(source.tree, (ast.Attribute,))
+                if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load)
+            )
+            self._stores[file] = frozenset({*stored, *(("*",) if made else ())})
+        return self._stores[file]
 
     def find(self, path: str, origin: str, depth: int = 5) -> tuple[str, str] | None:
         """The file and name of the class that an origin means as seen from a file."""
@@ -260,7 +268,7 @@ class Members:
         one = self.facts[file]["classes"][name]
         if one["open"] or (file, name) in self._open:
             return None
-        known = {*one["members"], *self._extra[file, name], *_KNOWN["object"]}
+        known = {*one["members"], *self._extra[file, name], *_KNOWN["object"], "register"}
         for base in one["bases"]:
             found = None if base in _KNOWN else self.find(file, base)
             inherited = _KNOWN.get(base) or (self.members(*found) if found else None)

@@ -144,6 +144,15 @@ class SourceFile:
                 return None
         return None
 
+    def block(self, statement: ast.stmt) -> list[ast.stmt]:
+        """The list of statements that holds this one; only itself where there is none."""
+        parent = self.parent(statement)
+        for name in ("body", "orelse", "finalbody"):
+            statements: list[ast.stmt] = getattr(parent, name, [])
+            if isinstance(statements, list) and statement in statements:
+                return statements
+        return [statement]
+
     def scope(self, node: ast.AST) -> str:
         """The dotted name of the function or class around a node, ``""`` at module level."""
         names = [a.name for a in self.ancestors(node) if isinstance(a, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
@@ -207,7 +216,7 @@ class SourceFile:
         return None if origin is None else ".".join([origin, *reversed(parts)])
 
     def made_by(self, node: ast.expr) -> str | None:
-        """What made the object behind a name or attribute chain: ``requests.Session`` for ``self.http`` after ``self.http = requests.Session()``.
+        """What made the object behind a name or attribute chain: ``minio.Minio`` for ``self.store`` after ``self.store = Minio(...)``.
 
         The dotted origin of the call that is bound to it in this file, by assignment or ``with``; or of the call that ``node`` itself is.
         None when it is bound to anything else anywhere in the file, also to an argument of that name, or not at all.

@@ -58,10 +58,17 @@ def check(node: ast.Call, source: SourceFile) -> Iterator[Report]:
     yield report(
         node,
         f"`{called}(...)` {says}: when the other side stays silent, this never returns and its thread or task hangs",
-        severity=Severity.LOW if _ASIDE.search(source.path) else None,
+        severity=Severity.LOW if _ASIDE.search(source.path) or _is_script(node, source) else None,
         fix=MODEL if given is not None and not any(keyword.value is given for keyword in node.keywords) and way != "limits" else None,
         way=way,
     )
+
+
+def _is_script(node: ast.Call, source: SourceFile) -> bool:
+    """Whether the call is in ``if __name__ == "__main__":``, where somebody sits in front of it."""
+    if b"__main__" not in source.data:
+        return False
+    return any(isinstance(one, ast.If) and "__name__" in ast.unparse(one.test) for one in source.ancestors(node))
 
 
 def _is_none(value: ast.expr) -> bool:
@@ -78,7 +85,8 @@ def _unbounded(node: ast.Call, name: str, given: ast.expr | None, source: Source
     origin = source.qualified(node.func)
     if origin in facts["calls"]:
         position = facts["calls"][origin]
-        return "default" if position < 0 or len(node.args) <= position else ""
+        connects = origin.startswith("requests.") or node.args or any(keyword.arg in ("host", "url") for keyword in node.keywords)
+        return "default" if connects and (position < 0 or len(node.args) <= position) else ""
     unlimited = facts["unlimited"]
     if origin in unlimited["names"]:
         return "none" if given is not None else ""
@@ -158,7 +166,8 @@ def check_polling(node: ast.While, source: SourceFile) -> Iterator[Report]:
     if not (isinstance(node.test, ast.Constant) and node.test.value) or node.orelse:
         return
     nodes = list(own_nodes(node.body))
-    if not any(isinstance(one, ast.Call) and called_name(one) == "sleep" for one in nodes):
+    sleeps = any(isinstance(one, ast.Call) and called_name(one) == "sleep" for one in nodes)
+    if not sleeps or any(isinstance(one, ast.Yield | ast.YieldFrom) for one in nodes):
         return
     polled = _polled(nodes, source)
     done = next((one for one in nodes if isinstance(one, ast.If) and _asks_state(one, set(polled)) and _leaves(one.body)), None)

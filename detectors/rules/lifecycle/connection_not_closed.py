@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fixbot.detectors.finding import CODEMOD, MODEL, Fix, Severity, Span
@@ -18,27 +19,28 @@ _HINTS = (b"sqlite", b"psycopg", b"pyodbc", b"mysql", b"MySQL", b"sqlcipher", b"
 _USES = re.compile(rb"(?i)(?:with|=|,)\s+(?:await\s+)?[\w.]*(?:conn|db|database|sql|session)\w*\(")
 _LAZY = frozenset({"cursor", "execute", "executemany", "executescript", "iterdump", "blobopen", "query"})
 _LATER = frozenset({"iter", "map", "filter", "zip", "enumerate", "reader"})
-_KEEPERS = frozenset({"enter_context", "push", "closing", "aclosing", "callback", "register", "append", "put", "add", "setdefault", "finalize"})
+_KEEPERS = frozenset(
+    {"enter_context", "push", "closing", "aclosing", "callback", "register", "append", "put", "add", "setdefault", "finalize"}
+)
 _OWN_CLASS = ("factory", "connection_factory")
 _MAINS = frozenset({"main", "_main", "cli"})
-_Name = tuple[ast.Call, str]  # a call that opens a connection, and the name that it is bound to
 
 
-@rule(ast.With, severity=Severity.HIGH, fix=CODEMOD, hint=_HINTS)
-def check_with(node: ast.With, source: SourceFile) -> Iterator[Report]:
-    """``with connect() as conn`` of a driver whose connections only end the transaction."""
-    for call, name in _with_calls(node):
-        if _kind(call, source) == "transaction" and (fix := _with_fix(node, name, source)):
-            yield report(call, _with_message(call), fix=fix)
+@dataclass(frozen=True, slots=True)
+class _Leak:
+    """A call that leaves a connection open if it opens one of this kind ("transaction": ``with`` does not close it; "closes")."""
+
+    call: ast.Call
+    kind: str
+    message: str
+    fix: Fix
 
 
-@rule((ast.FunctionDef, ast.AsyncFunctionDef), severity=Severity.HIGH, fix=CODEMOD, hint=_HINTS)
-def check_function(node: Function, source: SourceFile) -> Iterator[Report]:
-    """``conn = connect()`` that is closed only where nothing goes wrong, or nowhere."""
-    for statement, call, name in _bound_calls(node):
-        kind = _kind(call, source)
-        if kind and (found := _leak(node, statement, name, kind, source)):
-            yield report(call, found[0], fix=found[1])
+@rule((ast.With, ast.FunctionDef, ast.AsyncFunctionDef), severity=Severity.HIGH, fix=CODEMOD, hint=_HINTS)
+def check(node: ast.With | Function, source: SourceFile) -> Iterator[Report]:
+    """What the file opens itself, or by a function of its own."""
+    for leak in _leaks(node, source, lambda call: filter(None, [_kind(call, source)])) if not is_test(source.path) else ():
+        yield report(leak.call, leak.message, fix=leak.fix)
 
 
 def factories(source: SourceFile) -> dict[str, str]:
@@ -46,43 +48,35 @@ def factories(source: SourceFile) -> dict[str, str]:
     if not any(hint in source.data for hint in _HINTS):
         return {}
     names = [node.name for node in source.tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    names += [target.id for node in source.tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)]
+    names += [
+        target.id for node in source.tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)
+    ]
     return {name: kind for name in names if (kind := _made_by(name, source))}
 
 
 def uses(source: SourceFile) -> list[dict[str, Any]]:
-    """Leaks that there are if an imported function opens a connection: ``{"origin", "kind", "span", "scope", "key", "message", "fix"}``."""
+    """The leaks that there are if an imported function opens a connection of a kind: ``{"origin": ".db.connect", "kind", "span", ...}``."""
     if not _USES.search(source.data) or is_test(source.path):
         return []
-    return list(_uses(source))
-
-
-def _uses(source: SourceFile) -> Iterator[dict[str, Any]]:
     known = table("connection_not_closed")["connections"]
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.With):
-            for call, name in _with_calls(node):
-                origin = source.qualified(call.func)
-                if origin and origin not in known and (fix := _with_fix(node, name, source)):
-                    yield _entry(call, origin, "transaction", _with_message(call), fix, source)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            for statement, call, name in _bound_calls(node):
-                origin = source.qualified(call.func)
-                for kind in ("transaction", "closes") if origin and origin not in known else ():
-                    if found := _leak(node, statement, name, kind, source):
-                        yield _entry(call, origin or "", kind, *found, source)
+    nodes = [node for node in ast.walk(source.tree) if isinstance(node, ast.With | ast.FunctionDef | ast.AsyncFunctionDef)]
+
+    def kinds(call: ast.Call) -> tuple[str, ...]:
+        return ("transaction", "closes") if (source.qualified(call.func) or next(iter(known))) not in known else ()
+
+    return [_entry(leak, source) for node in nodes for leak in _leaks(node, source, kinds)]
 
 
-def _entry(call: ast.Call, origin: str, kind: str, message: str, fix: Fix, source: SourceFile) -> dict[str, Any]:
-    place = source.span(call)
+def _entry(leak: _Leak, source: SourceFile) -> dict[str, Any]:
+    place = source.span(leak.call)
     return {
-        "origin": origin,
-        "kind": kind,
+        "origin": source.qualified(leak.call.func),
+        "kind": leak.kind,
         "span": [place.line, place.column, place.end_line, place.end_column],
-        "scope": source.scope(call),
-        "key": ast.dump(call),
-        "message": message,
-        "codemod": fix == CODEMOD,
+        "scope": source.scope(leak.call),
+        "key": ast.dump(leak.call),
+        "message": leak.message,
+        "codemod": leak.fix == CODEMOD,
     }
 
 
@@ -103,23 +97,23 @@ def check_imported(project: Project) -> Iterator[Report]:
 # What opens a connection
 
 
-def _kind(call: ast.Call, source: SourceFile) -> str | None:
+def _kind(call: ast.Call, source: SourceFile, depth: int = 0) -> str | None:
     """What ``with`` does to the connection that a call opens: "transaction" or "closes"; None when the call opens none that is known."""
-    if any(keyword.arg in _OWN_CLASS for keyword in call.keywords) or is_test(source.path):
+    if depth > 2 or any(keyword.arg in _OWN_CLASS for keyword in call.keywords):
         return None
     origin = source.qualified(call.func)
     if origin:
         return table("connection_not_closed")["connections"].get(origin)
     if isinstance(call.func, ast.Name):
-        return _made_by(call.func.id, source)
+        return _made_by(call.func.id, source, depth)
     if isinstance(call.func, ast.Attribute) and dotted(call.func.value) in ("self", "cls"):
         owner = source.enclosing(call, ast.ClassDef)
         methods = [node for node in owner.body if getattr(node, "name", "") == call.func.attr] if owner else []
-        return _returned(methods[0], source) if len(methods) == 1 else None
+        return _returned(methods[0], source, depth) if len(methods) == 1 else None
     return None
 
 
-def _made_by(name: str, source: SourceFile) -> str | None:
+def _made_by(name: str, source: SourceFile, depth: int = 0) -> str | None:
     """The same for a name that the file binds once, at its top level, to a function or a session maker."""
     bound = [node for node in source.tree.body if name in _names_of(node)]
     if len(bound) != 1:
@@ -127,7 +121,7 @@ def _made_by(name: str, source: SourceFile) -> str | None:
     node = bound[0]
     if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
         return table("connection_not_closed")["makers"].get(source.qualified(_unsubscripted(node.value.func)) or "")
-    return _returned(node, source)
+    return _returned(node, source, depth)
 
 
 def _names_of(node: ast.stmt) -> list[str]:
@@ -141,38 +135,40 @@ def _unsubscripted(node: ast.expr) -> ast.expr:
     return node.value if isinstance(node, ast.Subscript) else node
 
 
-def _returned(function: ast.AST, source: SourceFile) -> str | None:
+def _returned(function: ast.AST, source: SourceFile, depth: int) -> str | None:
     """What ``with`` does to the connection that a function returns: freshly opened in every call, kept nowhere, and by no decorator."""
-    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or not _plainly_decorated(function):
+    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
         return None
     nodes = list(own_nodes(function.body))
-    if any(isinstance(node, ast.Yield | ast.YieldFrom | ast.Global) for node in nodes):
+    plain = {dotted(decorator) for decorator in function.decorator_list} <= {"staticmethod", "classmethod"}
+    if not plain or any(isinstance(node, ast.Yield | ast.YieldFrom | ast.Global) for node in nodes):
         return None
-    opened = {name: call for statement, call, name in _bound_calls(function) if not _escapes(function, statement, name, returned=True)}
+    opened = {name: call for _, call, name in _bound_calls(function) if not any(_keeps(node, name) for node in nodes)}
     kinds: set[str | None] = set()
     for node in nodes:
         value = node.value if isinstance(node, ast.Return) else None
-        if isinstance(value, ast.Await):
-            value = value.value
-        if isinstance(value, ast.Name):
-            value = opened.get(value.id, value)
+        value = value.value if isinstance(value, ast.Await) else value
+        value = opened.get(value.id, value) if isinstance(value, ast.Name) else value
         if value is not None and not (isinstance(value, ast.Constant) and value.value is None):
-            direct = isinstance(value, ast.Call) and source.qualified(value.func)
-            kinds.add(_kind(value, source) if direct and isinstance(value, ast.Call) else None)
+            kinds.add(_kind(value, source, depth + 1) if isinstance(value, ast.Call) else None)
     return kinds.pop() if len(kinds) == 1 else None
-
-
-def _plainly_decorated(function: Function) -> bool:
-    return {dotted(decorator) for decorator in function.decorator_list} <= {"staticmethod", "classmethod"}
 
 
 # What happens to it
 
 
-def _with_calls(node: ast.With) -> Iterator[_Name]:
-    for item in node.items:
-        if isinstance(item.context_expr, ast.Call) and isinstance(item.optional_vars, ast.Name):
-            yield item.context_expr, item.optional_vars.id
+def _leaks(node: ast.With | Function, source: SourceFile, kinds: Callable[[ast.Call], Iterable[str]]) -> Iterator[_Leak]:
+    if isinstance(node, ast.With):
+        for item in node.items:
+            call, name = item.context_expr, item.optional_vars
+            if isinstance(call, ast.Call) and isinstance(name, ast.Name) and "transaction" in kinds(call):
+                if fix := _with_fix(node, name.id, source):
+                    yield _Leak(call, "transaction", _with_message(call), fix)
+        return
+    for statement, call, name in _bound_calls(node):
+        for kind in kinds(call):
+            if found := _leak(node, statement, name, kind, source):
+                yield _Leak(call, kind, *found)
 
 
 def _bound_calls(function: Function) -> Iterator[tuple[ast.stmt, ast.Call, str]]:
@@ -194,19 +190,159 @@ def _with_fix(node: ast.With, name: str, source: SourceFile) -> Fix | None:
     scope = source.function(node)
     nodes = list(own_nodes(scope.body if scope else source.tree.body))
     inside = {part for other in nodes if isinstance(other, ast.With) and _binds(other, name) for part in ast.walk(other)}
-    if any(isinstance(part, ast.Name) and part.id == name and part not in inside for part in nodes):
-        return None
-    if any(_is_close(part, name) or _hands_over(part, {name}, returned=False) for part in nodes):
-        return None
-    cursors = _cursors(name, ast.walk(node))
-    end = node.end_lineno or node.lineno
     for part in nodes:
-        if isinstance(part, ast.Name) and part.id in cursors - {name} and part.lineno > end:
-            return MODEL
-        if isinstance(part, ast.Return | ast.Yield) and part in inside and part.value and _outlives(part.value, cursors - {name}, name):
-            return MODEL
-    return CODEMOD
+        if (_is(part, name) and part not in inside) or _closes(part, name) or _keeps(part, name):
+            return None
+        if isinstance(part, ast.Return) and part.value and any(_is(one, name) for one in _items(part.value)):
+            return None
+    own = list(ast.walk(node))
+    cursors = _cursors(name, own) - {name}
+    end = node.end_lineno or node.lineno
+    late = any(isinstance(part, ast.Name) and part.id in cursors and part.lineno > end for part in nodes)
+    return MODEL if late or _lends(own, cursors | {name}, name) else CODEMOD
+
+
+def _leak(function: Function, statement: ast.stmt, name: str, kind: str, source: SourceFile) -> tuple[str, Fix] | None:
+    """Why the connection bound by a statement may stay open, and what can fix it; None where it is closed or not the function's own."""
+    nodes = list(own_nodes(function.body))
+    if (
+        function.name in _MAINS
+        or any("fixture" in ast.unparse(one) for one in function.decorator_list)
+        or not _is_own(function, name, nodes)
+    ):
+        return None
+    held = any(isinstance(part, ast.withitem) and _is(part.context_expr, name) for part in nodes)
+    if (held and kind == "closes") or any(_closes(part, name) for part in _cleanups(nodes)):
+        return None
+    closes = [part for part in nodes if _closes(part, name)]
+    if not closes:
+        passed = any(isinstance(part, ast.Call) and any(_is(one, name) for one in _arguments(part)) for part in nodes)
+        forever = any(isinstance(part, ast.While) and isinstance(part.test, ast.Constant) for part in nodes)
+        if passed or forever or _lends(nodes, _cursors(name, nodes), name):
+            return None
+        return f"`{name}` is never closed: the connection stays open until it is collected, which an error or a reference delays", MODEL
+    between = between_open_and_close(source.block(statement), statement, name)
+    if between is not None and not any(_may_fail(one, name) for one in between):
+        return None
+    message = f"`{name}` is closed only when nothing goes wrong: an error before `{name}.close()` leaves the connection open"
+    return message, MODEL if between is None else CODEMOD
+
+
+def between_open_and_close(block: Sequence[ast.stmt], statement: ast.stmt, name: str) -> list[ast.stmt] | None:
+    """The statements from the one that opens a connection to the one that closes it in the same block; None where none does."""
+    start = block.index(statement) + 1
+    for number in range(start, len(block)):
+        if is_close(block[number], name):
+            return list(block[start:number])
+    return None
+
+
+def is_close(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement is ``name.close()``, awaited or not, or that below ``if name:`` or ``if name is not None:``."""
+    if isinstance(statement, ast.If) and len(statement.body) == 1 and not statement.orelse:
+        return ast.unparse(statement.test) in (name, f"{name} is not None") and is_close(statement.body[0], name)
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    value = value.value if isinstance(value, ast.Await) else value
+    return isinstance(value, ast.Call) and _closes(value.func, name)
+
+
+def _is_own(function: Function, name: str, nodes: Iterable[ast.AST]) -> bool:
+    """Whether the name is bound once, to the connection, and the connection stays with the function."""
+    bound = sum(arg.arg == name for arg in ast.walk(function.args) if isinstance(arg, ast.arg))
+    for part in nodes:
+        bound += _is(part, name) and not isinstance(getattr(part, "ctx", None), ast.Load)
+        if isinstance(part, ast.Assign) and isinstance(part.value, ast.Constant) and _is(part.targets[0], name):
+            bound -= 1  # conn = None
+        if _keeps(part, name) or (isinstance(part, ast.Return) and part.value and any(_is(one, name) for one in _items(part.value))):
+            return False
+    return bound == 1
+
+
+def _cleanups(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """What runs after an error."""
+    for node in nodes:
+        if isinstance(node, ast.Try | ast.TryStar):
+            for statement in (*node.finalbody, *node.handlers):
+                yield from ast.walk(statement)
+
+
+def _may_fail(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement calls anything but ``name.cursor()`` outside a ``try`` that swallows every error."""
+    if isinstance(statement, ast.Try) and any((one.type is None or is_broad(one)) and not leaves(one) for one in statement.handlers):
+        return any(isinstance(part, ast.Return) for part in ast.walk(statement))
+    calls = [part for part in ast.walk(statement) if isinstance(part, ast.Call | ast.Yield)]
+    return any(not (isinstance(part, ast.Call) and dotted(part.func) == f"{name}.cursor") for part in calls)
+
+
+def _is(part: ast.AST, name: str) -> bool:
+    return isinstance(part, ast.Name) and part.id == name
 
 
 def _binds(node: ast.With, name: str) -> bool:
-    return any(isinstance(item.optional_vars, ast.Name) and item.optional_vars.id == name for item in node.items)
+    return any(item.optional_vars is not None and _is(item.optional_vars, name) for item in node.items)
+
+
+def _closes(part: ast.AST, name: str) -> bool:
+    return isinstance(part, ast.Attribute) and part.attr in ("close", "aclose", "remove") and _is(part.value, name)
+
+
+def _items(value: ast.expr) -> list[ast.expr]:
+    return list(value.elts) if isinstance(value, ast.Tuple | ast.List) else [value]
+
+
+def _arguments(call: ast.Call) -> list[ast.expr]:
+    return [one.value if isinstance(one, ast.Starred) else one for one in (*call.args, *(keyword.value for keyword in call.keywords))]
+
+
+def _keeps(part: ast.AST, name: str) -> bool:
+    """Whether a node puts the connection where it may live longer than the function."""
+    match part:
+        case ast.Call():
+            return called_name(part) in _KEEPERS and any(_is(one, name) or _closes(one, name) for one in _arguments(part))
+        case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+            targets = part.targets if isinstance(part, ast.Assign) else [part.target]
+            stored = any(not isinstance(target, ast.Name) for target in targets) and _outlives(value, {name})
+            return stored or any(_is(one, name) for one in _items(value))
+        case ast.Dict() | ast.Set() | ast.List():
+            return any(_is(one, name) for one in ast.iter_child_nodes(part))
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() | ast.ClassDef():
+            return any(_is(one, name) for one in ast.walk(part))
+        case ast.Global(names=names) | ast.Nonlocal(names=names):
+            return name in names
+        case _:
+            return False
+
+
+def _cursors(name: str, nodes: Sequence[ast.AST]) -> set[str]:
+    """The name and those of cursors and the like, which are of no use when the connection is closed."""
+    names = {name}
+    for part in nodes:
+        if isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Name) and _outlives(part.value, names):
+            names.add(part.targets[0].id)
+    return names
+
+
+def _lends(nodes: Iterable[ast.AST], cursors: set[str], name: str) -> bool:
+    """Whether a cursor is returned or yielded; the connection itself may be yielded."""
+    values = [part.value for part in nodes if isinstance(part, ast.Return | ast.Yield) and part.value]
+    return any(_outlives(value, cursors) and not _is(value, name) for value in values)
+
+
+def _outlives(value: ast.expr, names: set[str]) -> bool:
+    """Whether a value still needs one of the named connections or cursors: itself, a cursor of it, or something lazy around it."""
+    match value:
+        case ast.Name(id=name):
+            return name in names
+        case ast.Call(func=ast.Attribute(attr=method, value=receiver)) if method in _LAZY:
+            return _outlives(receiver, names)
+        case ast.Call():
+            lazy = called_name(value) in _LATER or called_name(value)[:1].isupper()
+            return lazy and any(_outlives(one, names) for one in _arguments(value))
+        case ast.GeneratorExp(generators=generators):
+            return any(_outlives(one.iter, names) for one in generators)
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.BoolOp(values=parts):
+            return any(_outlives(one, names) for one in parts)
+        case ast.Await(value=inner) | ast.IfExp(body=inner):
+            return _outlives(inner, names)
+        case _:
+            return False

@@ -27,7 +27,9 @@ _KEEPS = re.compile(
 )
 _RUNS = re.compile(r"^(?:run_in_executor|to_thread|gather|shield|wait_for|map|send\w*|reply\w*|write)$")
 _TASKS = frozenset({"create_task", "ensure_future", "gather", "shield", "wait_for", "add_task", "submit"})
-_LAZY = re.compile(r"^(?:scan|open|connect|stream|iter|lazy|memmap|mmap|generate)(?:_|$)|_(?:stream|iter|lazy|response|reader)$|^load_dataset$")
+_LAZY = re.compile(
+    r"^(?:scan|open|connect|stream|iter|lazy|memmap|mmap|generate)(?:_|$)|_(?:stream|iter|lazy|response|reader)$|^load_dataset$"
+)
 _FOLDER = re.compile(r"/(?:private/)?(?:(?:var|usr)/)?tmp/+")
 _Assignment = ast.Assign | ast.AnnAssign
 
