@@ -376,10 +376,10 @@ def _output(file: Path | None) -> Generator[Console]:
     from rich.console import Console
 
     if file is None:
-        yield Console(markup=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+        yield Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 140)
         return
     with _opened(file) as stream:
-        yield Console(file=stream, markup=False, highlight=False, width=120, soft_wrap=True)
+        yield Console(file=stream, markup=False, highlight=False, width=140)
 
 
 @contextmanager

@@ -24,15 +24,14 @@ _KNOWN = {
     **{f"enum.{name}": frozenset({*dir(getattr(enum, name, enum.Enum)), "name", "value", "mro"}) for name in _ENUMS},
     "typing.NamedTuple": frozenset({*dir(tuple), "_make", "_asdict", "_fields", "_field_defaults", "_replace", "mro"}),
 }
-_STYLES: dict[str, Callable[[str], str]] = {
+STYLES: dict[str, Callable[[str], str]] = {
     "same": str,
     "lower": str.lower,
     "kebab": lambda name: name.lower().replace("_", "-"),
     "spaced": lambda name: name.lower().replace("_", " "),
 }
-_BINDING = frozenset(
-    [ast.Attribute, ast.Call, ast.Name, ast.arg, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom]
-)
+_FUNCTIONS = frozenset([ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef])
+_BINDING = frozenset([ast.Attribute, ast.Call, ast.Name, ast.arg, ast.Import, ast.ImportFrom]) | _FUNCTIONS
 _ON_NAME = re.compile(rb"(?<![\w.])(_*[A-Z]\w*)\s*\.")  # Name.x
 _ON_MODULE = re.compile(rb"(?<![\w.])(\w+)(?:\.\w+)*\._*[A-Z]\w*\s*\.")  # module.Name.x
 
@@ -146,7 +145,7 @@ def _pattern(node: ast.ClassDef) -> dict[str, str] | None:
     texts = [(name, value.value) for name, value in pairs if isinstance(value, ast.Constant) and isinstance(value.value, str)]
     if len(texts) < len(pairs):
         return None
-    for style, change in _STYLES.items():
+    for style, change in STYLES.items():
         parts = {tuple(text.partition(change(name))[::2]) if change(name) in text else None for name, text in texts}
         if len(parts) == 1 and (part := parts.pop()):
             return {"style": style, "prefix": part[0], "suffix": part[1]}
@@ -209,7 +208,7 @@ class Members:
                 self._open.add((self.find(path, origin) if origin else None) or ("", ""))
 
     def lacks(self, path: str, origin: str, name: str) -> bool:
-        """Whether a class is of the project, known in full, and has no such member, nor any code in its files or its bases' that sets one."""
+        """Whether a class is of the project, known in full, and has no such member, and its files set none of that name."""
         found = self.find(path, origin)
         known = self.members(*found) if found else None
         if found is None or known is None or name in known:
@@ -226,11 +225,8 @@ class Members:
         if file not in self._stores:
             source = self.project.source(file)
             made = any(mark in source.data for mark in (b"locals()[", b"vars()[", b"exec(", b".__dict__"))
-            stored = (
-                node.attr
-                for node in walk(source.tree, (ast.Attribute,))
-                if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load)
-            )
+            attributes = (node for node in walk(source.tree, {ast.Attribute}) if isinstance(node, ast.Attribute))
+            stored = (node.attr for node in attributes if not isinstance(node.ctx, ast.Load))
             self._stores[file] = frozenset({*stored, *(("*",) if made else ())})
         return self._stores[file]
 

@@ -17,13 +17,16 @@ from fixbot.detectors.source import Function, SourceFile, dotted
 
 _HINTS = (b"sqlite", b"psycopg", b"pyodbc", b"mysql", b"MySQL", b"sqlcipher", b"mssql", b"racle", b"pg8000", b"sqlalchemy", b"sqlmodel")
 _USES = re.compile(rb"(?i)(?:with|=|,)\s+(?:await\s+)?[\w.]*(?:conn|db|database|sql|session)\w*\(")
+_OPENER = re.compile(r"(?i)conn|db|database|sql|session")
 _LAZY = frozenset({"cursor", "execute", "executemany", "executescript", "iterdump", "blobopen", "query"})
 _LATER = frozenset({"iter", "map", "filter", "zip", "enumerate", "reader"})
 _KEEPERS = frozenset(
     {"enter_context", "push", "closing", "aclosing", "callback", "register", "append", "put", "add", "setdefault", "finalize"}
 )
-_OWN_CLASS = ("factory", "connection_factory")
 _MAINS = frozenset({"main", "_main", "cli"})
+_ONLY_TRANSACTION = "`with {}(...)` only ends the transaction: the connection stays open after the block, one more at every call"
+_NEVER = "`{0}` is never closed: the connection stays open until it is collected, which an error or a reference delays"
+_ON_SUCCESS = "`{0}` is closed only when nothing goes wrong: an error before `{0}.close()` leaves the connection open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,39 +48,28 @@ def check(node: ast.With | Function, source: SourceFile) -> Iterator[Report]:
 
 def factories(source: SourceFile) -> dict[str, str]:
     """The names of a file's top level that open a connection when they are called, with what ``with`` does to it."""
-    if not any(hint in source.data for hint in _HINTS):
-        return {}
-    names = [node.name for node in source.tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    names += [
-        target.id for node in source.tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)
-    ]
-    return {name: kind for name in names if (kind := _made_by(name, source))}
+    body = source.tree.body if any(hint in source.data for hint in _HINTS) else []
+    return {name: kind for node in body for name in _names_of(node) if (kind := _made_by(name, source))}
 
 
 def uses(source: SourceFile) -> list[dict[str, Any]]:
     """The leaks that there are if an imported function opens a connection of a kind: ``{"origin": ".db.connect", "kind", "span", ...}``."""
     if not _USES.search(source.data) or is_test(source.path):
         return []
-    known = table("connection_not_closed")["connections"]
     nodes = [node for node in ast.walk(source.tree) if isinstance(node, ast.With | ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [_entry(leak, source) for node in nodes for leak in _leaks(node, source, lambda call: _possible_kinds(call, source))]
 
-    def kinds(call: ast.Call) -> tuple[str, ...]:
-        return ("transaction", "closes") if (source.qualified(call.func) or next(iter(known))) not in known else ()
 
-    return [_entry(leak, source) for node in nodes for leak in _leaks(node, source, kinds)]
+def _possible_kinds(call: ast.Call, source: SourceFile) -> tuple[str, ...]:
+    origin = source.qualified(call.func) if _OPENER.search(called_name(call)) else None
+    return ("transaction", "closes") if origin and origin not in table("connection_not_closed")["connections"] else ()
 
 
 def _entry(leak: _Leak, source: SourceFile) -> dict[str, Any]:
     place = source.span(leak.call)
-    return {
-        "origin": source.qualified(leak.call.func),
-        "kind": leak.kind,
-        "span": [place.line, place.column, place.end_line, place.end_column],
-        "scope": source.scope(leak.call),
-        "key": ast.dump(leak.call),
-        "message": leak.message,
-        "codemod": leak.fix == CODEMOD,
-    }
+    entry = {"origin": source.qualified(leak.call.func), "kind": leak.kind, "message": leak.message, "codemod": leak.fix == CODEMOD}
+    span = [place.line, place.column, place.end_line, place.end_column]
+    return {**entry, "span": span, "scope": source.scope(leak.call), "key": ast.dump(leak.call)}
 
 
 @rule(severity=Severity.HIGH, fix=CODEMOD, collects=(factories, uses))
@@ -99,10 +91,9 @@ def check_imported(project: Project) -> Iterator[Report]:
 
 def _kind(call: ast.Call, source: SourceFile, depth: int = 0) -> str | None:
     """What ``with`` does to the connection that a call opens: "transaction" or "closes"; None when the call opens none that is known."""
-    if depth > 2 or any(keyword.arg in _OWN_CLASS for keyword in call.keywords):
+    if depth > 2 or any(keyword.arg in ("factory", "connection_factory") for keyword in call.keywords):
         return None
-    origin = source.qualified(call.func)
-    if origin:
+    if origin := source.qualified(call.func):
         return table("connection_not_closed")["connections"].get(origin)
     if isinstance(call.func, ast.Name):
         return _made_by(call.func.id, source, depth)
@@ -118,10 +109,11 @@ def _made_by(name: str, source: SourceFile, depth: int = 0) -> str | None:
     bound = [node for node in source.tree.body if name in _names_of(node)]
     if len(bound) != 1:
         return None
-    node = bound[0]
-    if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
-        return table("connection_not_closed")["makers"].get(source.qualified(_unsubscripted(node.value.func)) or "")
-    return _returned(node, source, depth)
+    value = bound[0].value if isinstance(bound[0], ast.Assign | ast.AnnAssign) else None
+    if isinstance(value, ast.Call):
+        maker = value.func.value if isinstance(value.func, ast.Subscript) else value.func  # async_sessionmaker[AsyncSession](...)
+        return table("connection_not_closed")["makers"].get(source.qualified(maker) or "")
+    return _returned(bound[0], source, depth)
 
 
 def _names_of(node: ast.stmt) -> list[str]:
@@ -129,10 +121,6 @@ def _names_of(node: ast.stmt) -> list[str]:
         return [node.name]
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     return [target.id for target in targets if isinstance(target, ast.Name)]
-
-
-def _unsubscripted(node: ast.expr) -> ast.expr:
-    return node.value if isinstance(node, ast.Subscript) else node
 
 
 def _returned(function: ast.AST, source: SourceFile, depth: int) -> str | None:
@@ -143,7 +131,8 @@ def _returned(function: ast.AST, source: SourceFile, depth: int) -> str | None:
     plain = {dotted(decorator) for decorator in function.decorator_list} <= {"staticmethod", "classmethod"}
     if not plain or any(isinstance(node, ast.Yield | ast.YieldFrom | ast.Global) for node in nodes):
         return None
-    opened = {name: call for _, call, name in _bound_calls(function) if not any(_keeps(node, name) for node in nodes)}
+    others = [node for node in nodes if not isinstance(node, ast.Return)]
+    opened = {name: call for _, call, name in _bound_calls(function) if not any(_keeps(node, name) for node in others)}
     kinds: set[str | None] = set()
     for node in nodes:
         value = node.value if isinstance(node, ast.Return) else None
@@ -161,9 +150,10 @@ def _leaks(node: ast.With | Function, source: SourceFile, kinds: Callable[[ast.C
     if isinstance(node, ast.With):
         for item in node.items:
             call, name = item.context_expr, item.optional_vars
-            if isinstance(call, ast.Call) and isinstance(name, ast.Name) and "transaction" in kinds(call):
-                if fix := _with_fix(node, name.id, source):
-                    yield _Leak(call, "transaction", _with_message(call), fix)
+            if not isinstance(call, ast.Call) or not isinstance(name, ast.Name) or "transaction" not in kinds(call):
+                continue
+            if fix := _with_fix(node, name.id, source):
+                yield _Leak(call, "transaction", _ONLY_TRANSACTION.format(dotted(call.func)), fix)
         return
     for statement, call, name in _bound_calls(node):
         for kind in kinds(call):
@@ -181,19 +171,20 @@ def _bound_calls(function: Function) -> Iterator[tuple[ast.stmt, ast.Call, str]]
                 yield node, value, target.id
 
 
-def _with_message(call: ast.Call) -> str:
-    return f"`with {dotted(call.func)}(...)` only ends the transaction: the connection stays open after the block, one more at every call"
-
-
 def _with_fix(node: ast.With, name: str, source: SourceFile) -> Fix | None:
     """What can close the connection of a ``with`` at its end; None where it is closed otherwise or meant to live on."""
     scope = source.function(node)
     nodes = list(own_nodes(scope.body if scope else source.tree.body))
-    inside = {part for other in nodes if isinstance(other, ast.With) and _binds(other, name) for part in ast.walk(other)}
+    binding = {
+        other
+        for other in nodes
+        if isinstance(other, ast.With)
+        for item in other.items
+        if item.optional_vars and _is(item.optional_vars, name)
+    }
+    inside = {part for other in binding for part in ast.walk(other)}
     for part in nodes:
         if (_is(part, name) and part not in inside) or _closes(part, name) or _keeps(part, name):
-            return None
-        if isinstance(part, ast.Return) and part.value and any(_is(one, name) for one in _items(part.value)):
             return None
     own = list(ast.walk(node))
     cursors = _cursors(name, own) - {name}
@@ -205,36 +196,27 @@ def _with_fix(node: ast.With, name: str, source: SourceFile) -> Fix | None:
 def _leak(function: Function, statement: ast.stmt, name: str, kind: str, source: SourceFile) -> tuple[str, Fix] | None:
     """Why the connection bound by a statement may stay open, and what can fix it; None where it is closed or not the function's own."""
     nodes = list(own_nodes(function.body))
-    if (
-        function.name in _MAINS
-        or any("fixture" in ast.unparse(one) for one in function.decorator_list)
-        or not _is_own(function, name, nodes)
-    ):
+    fixture = any("fixture" in ast.unparse(decorator) for decorator in function.decorator_list)
+    if function.name in _MAINS or fixture or not _is_own(function, name, nodes):
         return None
     held = any(isinstance(part, ast.withitem) and _is(part.context_expr, name) for part in nodes)
-    if (held and kind == "closes") or any(_closes(part, name) for part in _cleanups(nodes)):
+    cleanups = [one for part in nodes if isinstance(part, ast.Try | ast.TryStar) for one in (*part.finalbody, *part.handlers)]
+    if (held and kind == "closes") or any(_closes(part, name) for one in cleanups for part in ast.walk(one)):
         return None
-    closes = [part for part in nodes if _closes(part, name)]
-    if not closes:
+    if not any(_closes(part, name) for part in nodes):
         passed = any(isinstance(part, ast.Call) and any(_is(one, name) for one in _arguments(part)) for part in nodes)
         forever = any(isinstance(part, ast.While) and isinstance(part.test, ast.Constant) for part in nodes)
-        if passed or forever or _lends(nodes, _cursors(name, nodes), name):
-            return None
-        return f"`{name}` is never closed: the connection stays open until it is collected, which an error or a reference delays", MODEL
+        return None if passed or forever or _lends(nodes, _cursors(name, nodes), name) else (_NEVER.format(name), MODEL)
     between = between_open_and_close(source.block(statement), statement, name)
     if between is not None and not any(_may_fail(one, name) for one in between):
         return None
-    message = f"`{name}` is closed only when nothing goes wrong: an error before `{name}.close()` leaves the connection open"
-    return message, MODEL if between is None else CODEMOD
+    return _ON_SUCCESS.format(name), MODEL if between is None else CODEMOD
 
 
 def between_open_and_close(block: Sequence[ast.stmt], statement: ast.stmt, name: str) -> list[ast.stmt] | None:
     """The statements from the one that opens a connection to the one that closes it in the same block; None where none does."""
-    start = block.index(statement) + 1
-    for number in range(start, len(block)):
-        if is_close(block[number], name):
-            return list(block[start:number])
-    return None
+    after = list(block[block.index(statement) + 1 :])
+    return next((after[:number] for number, one in enumerate(after) if is_close(one, name)), None)
 
 
 def is_close(statement: ast.stmt, name: str) -> bool:
@@ -246,24 +228,14 @@ def is_close(statement: ast.stmt, name: str) -> bool:
     return isinstance(value, ast.Call) and _closes(value.func, name)
 
 
-def _is_own(function: Function, name: str, nodes: Iterable[ast.AST]) -> bool:
+def _is_own(function: Function, name: str, nodes: Sequence[ast.AST]) -> bool:
     """Whether the name is bound once, to the connection, and the connection stays with the function."""
     bound = sum(arg.arg == name for arg in ast.walk(function.args) if isinstance(arg, ast.arg))
     for part in nodes:
         bound += _is(part, name) and not isinstance(getattr(part, "ctx", None), ast.Load)
         if isinstance(part, ast.Assign) and isinstance(part.value, ast.Constant) and _is(part.targets[0], name):
             bound -= 1  # conn = None
-        if _keeps(part, name) or (isinstance(part, ast.Return) and part.value and any(_is(one, name) for one in _items(part.value))):
-            return False
-    return bound == 1
-
-
-def _cleanups(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """What runs after an error."""
-    for node in nodes:
-        if isinstance(node, ast.Try | ast.TryStar):
-            for statement in (*node.finalbody, *node.handlers):
-                yield from ast.walk(statement)
+    return bound == 1 and not any(_keeps(part, name) for part in nodes)
 
 
 def _may_fail(statement: ast.stmt, name: str) -> bool:
@@ -276,10 +248,6 @@ def _may_fail(statement: ast.stmt, name: str) -> bool:
 
 def _is(part: ast.AST, name: str) -> bool:
     return isinstance(part, ast.Name) and part.id == name
-
-
-def _binds(node: ast.With, name: str) -> bool:
-    return any(item.optional_vars is not None and _is(item.optional_vars, name) for item in node.items)
 
 
 def _closes(part: ast.AST, name: str) -> bool:
@@ -307,6 +275,8 @@ def _keeps(part: ast.AST, name: str) -> bool:
             return any(_is(one, name) for one in ast.iter_child_nodes(part))
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() | ast.ClassDef():
             return any(_is(one, name) for one in ast.walk(part))
+        case ast.Return(value=ast.expr() as value):
+            return any(_is(one, name) for one in _items(value))
         case ast.Global(names=names) | ast.Nonlocal(names=names):
             return name in names
         case _:
