@@ -230,8 +230,12 @@ class _Hidden:
 
 
 def _by_file(result: SuiteResult) -> Iterator[tuple[str, bool]]:
-    files = {name.partition("::")[0].rpartition("/")[2] for name in (*result.collected, *result.collection_errors)}
-    for file in files:
-        tests = [test for name, test in result.tests.items() if name.partition("::")[0].endswith(f"/{file}")]
-        broken = any(name.endswith(file) for name in result.collection_errors)
-        yield file, bool(tests) and not broken and all(test.outcome in ("passed", "xpassed") for test in tests)
+    for file in {_file(name) for name in (*result.collected, *result.collection_errors)}:
+        outcomes = [test.outcome for name, test in result.tests.items() if _file(name) == file]
+        broken = any(_file(name) == file for name in result.collection_errors)
+        yield file, bool(outcomes) and not broken and {"passed", "xpassed"}.issuperset(outcomes)
+
+
+def _file(name: str) -> str:
+    """The file's name in a node id."""
+    return name.partition("::")[0].rpartition("/")[2]

@@ -15,8 +15,8 @@ _MUTED = re.compile(
     r"#.*?(?:noqa:[^#]*\b(?:E722|BLE001|S110|S112|PERF203)|noqa(?!:)|nosec\b|pylint:\s*disable=\S*(?:bare|broad)-except\w*)"
 )
 _CLEANUP = re.compile(
-    r"^_*(?:del|exit|aexit|close|aclose|shutdown|shut_down|stop|cleanup|clean_up|clean|teardown|tear_down|dispose|disconnect|release|"
-    r"terminate|kill|reset|detach|finalize|finish|end|destroy|unregister|cancel|abort|rollback|purge|quit)(?:_|$|(?-i:[A-Z]))",
+    r"^_*(?:del|exit|aexit|close|aclose|shutdown|shut_down|stop|cleanup|clean_up|teardown|tear_down|dispose|disconnect|terminate|kill|"
+    r"detach|destroy|unregister|rollback|quit)(?:_|$|(?-i:[A-Z]))",
     re.IGNORECASE,
 )
 _PROBE = re.compile(
@@ -34,8 +34,11 @@ _CHANGES_WHAT = frozenset(  # too general alone: `update` may be of a dict, `upd
     {"add", "apply", "bulk", "copy", "create", "credit", "debit", "delete", "deploy", "dispatch", "export", "handle", "import", "ingest"}
     | {"notify", "process", "put", "remove", "replace", "restore", "store", "sync", "update", "write"}
 )
-_TRIVIAL = frozenset(
+_MEASURES = frozenset(
     {"record", "track", "capture", "emit", "report", "log", "metric", "metrics", "trace", "incr", "increment", "gauge", "observe", "timing"}
+)
+_TRIVIAL = (
+    _MEASURES
     | {"close", "aclose", "release", "stop", "cancel", "wait", "sleep", "gather", "shield", "join", "rollback", "flush", "drain", "kill"}
     | {"terminate", "disconnect", "shutdown", "reset", "unlink", "rmtree", "cleanup", "clean", "dispose", "abort", "acquire", "print"}
     | {"if", "task", "callback", "listener", "handler", "hook", "option", "options", "argument", "cache", "cached", "dir", "dirs", "folder"}
@@ -208,5 +211,5 @@ def _changes(words: list[str], call: ast.Call) -> bool:
 
 
 def is_telemetry(name: str) -> bool:
-    """Whether a function's name begins as those do that only measure, log or put away."""
-    return not _TRIVIAL.isdisjoint(_WORD.findall(name.lower())[:1])
+    """Whether a function's name begins as those do that only measure or log."""
+    return not _MEASURES.isdisjoint(_WORD.findall(name.lower())[:1])

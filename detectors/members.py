@@ -180,7 +180,7 @@ def _uses(source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> dict[str, 
             bound[node.name] += 1
     for name, node in chains:
         origin = _origin(node.value, source, classes)
-        if origin and bound[name.partition(".")[0]] == 1 and not node.attr.startswith("__"):
+        if origin and bound[name.partition(".")[0]] == 1 and not (node.attr[0] == node.attr[-1] == "_"):
             place = source.span(node)
             kind = "uses" if isinstance(node.ctx, ast.Load) else "set"
             found[kind].append([origin, node.attr, [place.line, place.column, place.end_line, place.end_column]])

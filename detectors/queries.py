@@ -179,7 +179,7 @@ def touched_before(call: ast.Call, query: Query, function: Function, source: Sou
     """Whether the function has named the table before: it may have written the row or looked for it."""
     start = (call.lineno, call.col_offset)
     words = [re.compile(rf"\b{re.escape(table)}\b", re.IGNORECASE) for table in query.tables]
-    own = set(ast.walk(_statement(call, list(_chain(call, function)), function, source) or call)) if query.tables else set[ast.AST]()
+    own = set(_own_nodes(_statement(call, list(_chain(call, function)), function, source) or call, function))
     for statement in function.body:
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
             continue
@@ -192,12 +192,22 @@ def touched_before(call: ast.Call, query: Query, function: Function, source: Sou
     return False
 
 
+def _own_nodes(query: ast.expr, function: Function) -> Iterator[ast.AST]:
+    """The nodes of a query, with those of the local values that it is made of."""
+    for node in ast.walk(query):
+        yield node
+        value = _value(node, function) if isinstance(node, ast.Name) else None
+        if value is not None:
+            yield from ast.walk(value)
+
+
 def id_filter(call: ast.Call, source: SourceFile) -> list[str]:
     """Column and value, as written, of ``.eq("id", value)`` where the column is an id: ``["id", "user_id"]``; else empty."""
+    found: list[list[str]] = []
     for part in _chain(call):
         if isinstance(part, ast.Call) and called(part) == "eq" and len(part.args) == 2:
             column, value = part.args
             plain = not any(isinstance(node, ast.Call | ast.Await) for node in ast.walk(value))
             if plain and isinstance(column, ast.Constant) and re.fullmatch(r"(?:\w+_)?id", str(column.value)):
-                return [str(column.value), source.segment(source.span(value))]
-    return []
+                found.append([str(column.value), source.segment(source.span(value))])
+    return min(found, key=lambda pair: pair[0] != "id") if found else []

@@ -33,15 +33,16 @@ def check(call: ast.Call, source: SourceFile) -> Iterator[Report]:
         return
     error = "IndexError" if query.result != "row" else "TypeError" if isinstance(access, ast.Subscript) else "AttributeError"
     table = next(iter(sorted(query.tables)), "")
+    pair = id_filter(call, source)
     missing = f"no row of `{table}`" if table else "no row"
     yield report(
         access,
         f"`{_short(access)}` is taken without a check: where the query finds {missing}, it raises {error}",
-        fix=CODEMOD if _may_be_guarded(access, name, function, source) else MODEL,
+        fix=CODEMOD if path_parameter(function, pair) or _may_be_guarded(access, name, function, source) else MODEL,
         name=name,
         row=query.result == "row",
         table=table if table.isidentifier() else "",
-        filter=id_filter(call, source),
+        filter=pair,
     )
 
 
@@ -141,6 +142,17 @@ def _may_be_guarded(access: ast.expr, name: str, function: Function, source: Sou
         return True
     statement = source.enclosing(access, ast.stmt)
     return bool(name) and returns_nothing(function) and isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
+
+
+def path_parameter(function: Function, pair: list[str]) -> str:
+    """The parameter of the route's path by whose value the row is looked for by id; empty where there is none."""
+    if not pair or pair[0] != "id":
+        return ""
+    for decorator in function.decorator_list:
+        for argument in decorator.args[:1] if isinstance(decorator, ast.Call) else ():
+            if isinstance(argument, ast.Constant) and f"{{{pair[1]}}}" in str(argument.value):
+                return pair[1]
+    return ""
 
 
 def may_be_none(annotation: ast.expr) -> bool:

@@ -32,7 +32,7 @@ _EXCUSE = re.compile(
 _ON_FAILURE = re.compile(r"error|exception|excepthook", re.IGNORECASE)
 
 
-@rule(ast.Try, hint=b"except", severity=Severity.MEDIUM, fix=CODEMOD)
+@rule(ast.Try, hint=b"Exception", severity=Severity.MEDIUM, fix=CODEMOD)
 def check(node: ast.Try, source: SourceFile) -> Iterator[Report]:
     """Report silent broad handlers around calls whose failure somebody must hear about."""
     for handler in node.handlers:

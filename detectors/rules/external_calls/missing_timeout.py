@@ -83,7 +83,7 @@ def _unbounded(node: ast.Call, name: str, given: ast.expr | None, source: Source
     """How a call without a timeout (or with None) is unbounded: ``default``, ``none``, ``limits``, ``aiohttp``; empty when it is not."""
     facts = table("missing_timeout")
     origin = source.qualified(node.func)
-    if origin in facts["calls"]:
+    if origin and origin in facts["calls"]:
         position = facts["calls"][origin]
         connects = origin.startswith("requests.") or node.args or any(keyword.arg in ("host", "url") for keyword in node.keywords)
         return "default" if connects and (position < 0 or len(node.args) <= position) else ""

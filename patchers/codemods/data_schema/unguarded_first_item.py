@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import libcst as cst
 
 from fixbot.detectors.finding import Finding
-from fixbot.detectors.rules.data_schema.unguarded_first_item import may_be_none, returns_nothing
-from fixbot.detectors.source import Function, SourceFile
+from fixbot.detectors.rules.data_schema.unguarded_first_item import may_be_none, path_parameter, returns_nothing
+from fixbot.detectors.source import Function, SourceFile, dotted
 from fixbot.patchers.codemod import Abstain, Target, Tree
 from fixbot.patchers.patch import Edit
 
@@ -27,8 +29,10 @@ def fix(finding: Finding, tree: Tree) -> Iterable[Edit]:
     function = _function(target)
     if not isinstance(line, cst.SimpleStatementLine) or len(line.body) != 1 or function is None:
         raise Abstain("the row is not taken in a statement of its own")
-    if function.returns is not None and may_be_none(function.returns):
-        _return_none(finding, target, access, line, function)
+    if parameter := path_parameter(function, finding.facts["filter"]):
+        _leave(finding, target, access, line, function, _not_found(target.source, parameter))
+    elif function.returns is not None and may_be_none(function.returns):
+        _leave(finding, target, access, line, function, "return None")
     elif returns_nothing(function) and finding.facts["name"]:
         _skip_dependents(finding, target, access, line, function)
     else:
@@ -46,14 +50,32 @@ def _function(target: Target) -> Function | None:
     return max(around, key=lambda node: node.lineno, default=None)
 
 
-# A function that may return None
+# A function that says how it ends without a row
 
 
-def _return_none(finding: Finding, target: Target, access: _Access, line: cst.SimpleStatementLine, function: Function) -> None:
+def _not_found(source: SourceFile, parameter: str) -> str:
+    """The module's own ``raise HTTPException(404, ...)`` that names what the path parameter stands for. Raises Abstain."""
+    wanted = parameter.removesuffix("_id").replace("_", " ") + " not found"
+    found: set[str] = set()
+    for node in ast.walk(source.tree):
+        match node:
+            case ast.Raise(exc=ast.Call(func=func, keywords=keywords), cause=None) if (dotted(func) or "").endswith("HTTPException"):
+                values = {keyword.arg: ast.unparse(keyword.value) for keyword in keywords}
+                detail = values.get("detail", "")[1:-1].casefold().rstrip(".!")
+                if re.search(r"\b404$|HTTP_404_NOT_FOUND$", values.get("status_code", "")) and detail == wanted:
+                    found.add(source.segment(source.span(node)))
+            case _:
+                pass
+    if len(found) != 1 or "\n" in (code := found.pop()):
+        raise Abstain(f"no one line of the module says how it answers without the {wanted.removesuffix(' not found')}")
+    return code
+
+
+def _leave(finding: Finding, target: Target, access: _Access, line: cst.SimpleStatementLine, function: Function, leave: str) -> None:
     node: cst.CSTNode = line
     while not isinstance(node, cst.FunctionDef):
         if isinstance(node, cst.For | cst.While):
-            raise Abstain("inside a loop, returning would drop the rest of the work")
+            raise Abstain("inside a loop, leaving would drop the rest of the work")
         parent = target.parent(node)
         if parent is None:
             raise Abstain("the row is not taken in a function")
@@ -61,7 +83,7 @@ def _return_none(finding: Finding, target: Target, access: _Access, line: cst.Si
     _check_taken_first(target, access, line, named=bool(finding.facts["name"]))
     row: bool = finding.facts["row"]
     if finding.facts["name"]:
-        guard = target.statements(f"if {_missing(target.code(access.value), row)}:\n    return None\n")
+        guard = target.statements(f"if {_missing(target.code(access.value), row)}:\n    {leave}\n")
         target.replace(line, cst.FlattenSentinel([*guard, line]))
         return
     name = "row" if row else "rows"
@@ -76,7 +98,7 @@ def _return_none(finding: Finding, target: Target, access: _Access, line: cst.Si
         raise Abstain("the query is wrapped in the parentheses of a larger expression") from None
     bound = cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(cst.Name(name))], value)], leading_lines=line.leading_lines)
     rest = cst.ensure_type(line.deep_replace(access.value, cst.Name(name)), cst.SimpleStatementLine).with_changes(leading_lines=[])
-    target.replace(line, cst.FlattenSentinel([bound, *target.statements(f"if {_missing(name, row)}:\n    return None\n"), rest]))
+    target.replace(line, cst.FlattenSentinel([bound, *target.statements(f"if {_missing(name, row)}:\n    {leave}\n"), rest]))
 
 
 def _missing(code: str, row: bool) -> str:
@@ -134,7 +156,7 @@ def _skip_dependents(finding: Finding, target: Target, access: _Access, line: cs
     log = target.statements(_log(finding, target, first, 1))
     guard = cst.If(
         test=target.expression(f"{code} is not None" if row else code),
-        body=cst.IndentedBlock([cst.ensure_type(one, cst.SimpleStatementLine | cst.BaseCompoundStatement) for one in body]),
+        body=cst.IndentedBlock(cast("list[cst.SimpleStatementLine | cst.BaseCompoundStatement]", body)),
         orelse=cst.Else(cst.IndentedBlock(log)),
         leading_lines=first.leading_lines,
     )
@@ -157,7 +179,7 @@ def _plain_name(line: cst.SimpleStatementLine, result: str) -> str:
 
 
 def _tree(statement: cst.BaseStatement) -> ast.Module:
-    return ast.parse(cst.Module([statement]).code)
+    return ast.parse(cst.Module([cast("cst.SimpleStatementLine | cst.BaseCompoundStatement", statement)]).code)
 
 
 def _loads(tree: ast.AST) -> set[str]:

@@ -46,7 +46,8 @@ def _requirements(text: str, name: str) -> str:
         raise Abstain("the file is generated from another one")
     lines = text.splitlines(keepends=True)
     entries = [number for number, line in enumerate(lines) if _REQUIREMENT.match(line) and not (number and _continues(lines[number - 1]))]
-    return _inserted(lines, entries, [_first(_REQUIREMENT, lines[number]) for number in entries], name, name)
+    names = [_first(_REQUIREMENT, lines[number]) for number in entries]
+    return _inserted(lines, entries, names, name, _spelled(name, names))
 
 
 def _continues(line: str) -> bool:
@@ -76,6 +77,11 @@ def _inserted(lines: Sequence[str], entries: Sequence[int], names: Sequence[str]
     return (head + line + end if closed else head + end + line) + "".join(lines[at + 1 :])
 
 
+def _spelled(name: str, names: Sequence[str]) -> str:
+    """The name as on PyPI, or in lower case where all the others are."""
+    return name.lower() if len(names) > 1 and all(one == one.lower() for one in names) else name
+
+
 def _position(names: Sequence[str], name: str) -> int:
     folded = [one.casefold().replace("_", "-") for one in names]
     if len(folded) < 2 or folded != sorted(folded):
@@ -95,7 +101,9 @@ def _pyproject(text: str, name: str) -> str:
     if not isinstance(array, Array):
         raise Abstain("the dependencies are not a list")
     commented = any(line.lstrip().startswith("#") for line in array.as_string().splitlines())
-    position = len(array) if commented else _position([_first(_REQUIREMENT, str(one)) for one in listed], name)
+    names = [_first(_REQUIREMENT, str(one)) for one in listed]
+    position = len(array) if commented else _position(names, name)
+    name = _spelled(name, names)
     single = bool(listed) and all(one.as_string().startswith("'") for one in cast("list[Item]", array))
     array.insert(position, String.from_raw(name, StringType.SLL if single else StringType.SLB))
     new = tomlkit.dumps(document)
@@ -126,6 +134,7 @@ def _section(text: str, name: str, section: str) -> str:
     if not entries or any(last.count(opening) != last.count(closing) for opening, closing in ("{}", "[]")):
         raise Abstain("the last entry of the section runs over several lines")
     names = [_first(_KEY, lines[number]) for number in sortable]
+    name = _spelled(name, names)
     new = _inserted(lines, sortable or python, names if sortable else ["python"], name, f'{name} = "*"')
     return _checked(text, new, lambda data: name in reduce(lambda table, part: table[part], section.split("."), data))
 
@@ -142,7 +151,8 @@ def _setup_cfg(text: str, name: str) -> str:
     if not entries or any("file:" in lines[number] for number in entries):
         raise Abstain("install_requires is taken from another file or empty")
     indent = lines[entries[0]][: len(lines[entries[0]]) - len(lines[entries[0]].lstrip())]
-    return _inserted(lines, entries, [_first(_REQUIREMENT, lines[number]) for number in entries], name, indent + name)
+    names = [_first(_REQUIREMENT, lines[number].strip()) for number in entries]
+    return _inserted(lines, entries, names, name, indent + _spelled(name, names))
 
 
 _WRITERS: dict[Format, Callable[[str, str], str]] = {
