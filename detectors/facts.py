@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from fixbot.detectors.source import SourceFile, dotted
+from fixbot.detectors.walk import descendants
 
 
 def imports(source: SourceFile) -> list[dict[str, Any]]:
@@ -118,7 +119,7 @@ def _bound(node: ast.stmt) -> Iterator[str]:
             yield from (alias.asname or alias.name for alias in node.names if alias.name != "*")
         case _:
             for child in _expressions(node):
-                yield from (part.id for part in ast.walk(child) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store))
+                yield from (part.id for part in descendants(child) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store))
 
 
 def _expressions(node: ast.stmt) -> Iterator[ast.AST]:

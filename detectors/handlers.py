@@ -159,19 +159,9 @@ def mentions(handler: ast.ExceptHandler, names: frozenset[str]) -> bool:
 
 
 def first_call(body: Iterable[ast.stmt]) -> str:
-    """What a block calls, for messages: the dotted name of its only outermost call, ``""`` where there is not exactly one."""
-    outer: list[ast.Call] = []
-    for statement in body:
-        outer.extend(_outermost(statement))
-    return (dotted(outer[0].func) or "") if len(outer) == 1 else ""
-
-
-def _outermost(node: ast.AST) -> Iterator[ast.Call]:
-    if isinstance(node, ast.Call):
-        yield node
-    elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-        for child in ast.iter_child_nodes(node):
-            yield from _outermost(child)
+    """What a block calls, for messages: the dotted name of its only call, ``""`` where there is not exactly one."""
+    calls = list(own_calls(body))
+    return (dotted(calls[0].func) or "") if len(calls) == 1 else ""
 
 
 def consequence(body: list[ast.stmt], source: SourceFile) -> ast.Call | None:

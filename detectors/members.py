@@ -126,8 +126,11 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
             yield from _bound(block.body)
 
 
-def _pattern(node: ast.ClassDef) -> dict[str, str] | None:
-    """How the constants of a class follow from their names: style, prefix and suffix; None when they do not, or are fewer than two."""
+def _pattern(node: ast.ClassDef) -> dict[str, Any] | None:
+    """How the constants of a class follow from their names, and whether the names are in upper case.
+
+    ``values`` is ``auto`` or all fitting [style, prefix, suffix]. None when they do not follow, or are fewer than two.
+    """
     pairs: list[tuple[str, ast.expr]] = []
     for one in node.body:
         match one:
@@ -140,16 +143,26 @@ def _pattern(node: ast.ClassDef) -> dict[str, str] | None:
                 pass
     if len(pairs) < 2:
         return None
+    upper = all(name == name.upper() for name, _ in pairs)
     if all(isinstance(value, ast.Call) and dotted(value.func) in ("auto", "enum.auto") and not value.args for _, value in pairs):
-        return {"style": "auto", "prefix": "", "suffix": ""}
+        return {"values": "auto", "upper": upper}
     texts = [(name, value.value) for name, value in pairs if isinstance(value, ast.Constant) and isinstance(value.value, str)]
-    if len(texts) < len(pairs):
-        return None
+    frames: list[list[str]] = []
     for style, change in STYLES.items():
-        parts = {tuple(text.partition(change(name))[::2]) if change(name) in text else None for name, text in texts}
-        if len(parts) == 1 and (part := parts.pop()):
-            return {"style": style, "prefix": part[0], "suffix": part[1]}
-    return None
+        parts = {text.partition(change(name))[::2] if change(name) in text else ("",) for name, text in texts}
+        if len(texts) == len(pairs) and len(parts) == 1 and len(part := parts.pop()) == 2:
+            frames.append([style, *part])
+    return {"values": frames, "upper": upper} if frames else None
+
+
+def value_after(pattern: Mapping[str, Any], name: str) -> str | None:
+    """The value that a further constant of a class would have by its ``pattern``: a text, ``auto``, or None where it is not certain."""
+    if pattern["upper"] != (name == name.upper()):
+        return None
+    if pattern["values"] == "auto":
+        return "auto"
+    values = {before + STYLES[style](name) + after for style, before, after in pattern["values"]}
+    return values.pop() if len(values) == 1 else None
 
 
 def _uses(source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fixbot.detectors.source import Function, SourceFile, dotted
+from fixbot.detectors.walk import descendants
 
 ROWS = frozenset({"fetchall", "all", "fetch_all"})
 ROW = frozenset({"fetchone", "first", "one_or_none", "scalar_one_or_none", "fetchrow", "fetch_one"})
@@ -67,7 +68,9 @@ def find_query(call: ast.Call, function: Function, source: SourceFile) -> Query 
     if method == "execute":
         if not {"table", "from_"} & attributes or "select" not in attributes or attributes & _NO_SELECT:
             return None
-        texts = [text.value for part in parts for text in ast.walk(part) if isinstance(text, ast.Constant) and isinstance(text.value, str)]
+        texts = [
+            text.value for part in parts for text in descendants(part) if isinstance(text, ast.Constant) and isinstance(text.value, str)
+        ]
         tables = [part.args[0] for part in parts if isinstance(part, ast.Call) and called(part) in ("table", "from_") and part.args]
         if any(_AGGREGATE.search(text) for text in texts) or not tables:
             return None
@@ -98,7 +101,7 @@ def _statement(call: ast.Call, parts: list[ast.Call | ast.Attribute | ast.Name],
     owner = ast.dump(call.func.value)
     before = [
         node
-        for node in ast.walk(function)
+        for node in descendants(function)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in ("execute", "executemany", "callproc")
@@ -147,7 +150,7 @@ def _text(node: ast.expr, function: Function, source: SourceFile) -> str | None:
 def _value(name: ast.Name, *scopes: ast.AST) -> ast.expr | None:
     """The only value that a name gets in the first scope that assigns it."""
     for scope in scopes:
-        nodes = scope.body if isinstance(scope, ast.Module) else ast.walk(scope)
+        nodes = scope.body if isinstance(scope, ast.Module) else descendants(scope)
         stores = [
             (node.targets if isinstance(node, ast.Assign) else [node.target], node.value) for node in nodes if isinstance(node, _ASSIGNS)
         ]
@@ -166,12 +169,12 @@ def _orm_query(statement: ast.expr, result: str, function: Function) -> Query | 
         statement = value
     if not any(isinstance(part, ast.Attribute) and part.attr in _FILTERS for part in _chain(statement)):
         return None
-    for node in ast.walk(statement):
+    for node in descendants(statement):
         if isinstance(node, ast.Call) and called(node) in _AGGREGATE_CALLS:
             return None
         if isinstance(node, ast.Attribute | ast.Name) and (node.attr if isinstance(node, ast.Attribute) else node.id) == "func":
             return None
-    models = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and node.id[:1].isupper() and not node.id.isupper()}
+    models = {node.id for node in descendants(statement) if isinstance(node, ast.Name) and node.id[:1].isupper() and not node.id.isupper()}
     return Query(result, frozenset(models)) if models else None
 
 
@@ -183,7 +186,7 @@ def touched_before(call: ast.Call, query: Query, function: Function, source: Sou
     for statement in function.body:
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
             continue
-        for node in ast.walk(statement):
+        for node in descendants(statement):
             if isinstance(node, ast.Name | ast.Constant) and (node.lineno, node.col_offset) < start and node not in own:
                 if isinstance(node, ast.Name) and node.id in query.tables and not isinstance(source.parent(node), ast.AnnAssign):
                     return True
@@ -194,11 +197,11 @@ def touched_before(call: ast.Call, query: Query, function: Function, source: Sou
 
 def _own_nodes(query: ast.expr, function: Function) -> Iterator[ast.AST]:
     """The nodes of a query, with those of the local values that it is made of."""
-    for node in ast.walk(query):
+    for node in descendants(query):
         yield node
         value = _value(node, function) if isinstance(node, ast.Name) else None
         if value is not None:
-            yield from ast.walk(value)
+            yield from descendants(value)
 
 
 def id_filter(call: ast.Call, source: SourceFile) -> list[str]:
@@ -207,7 +210,7 @@ def id_filter(call: ast.Call, source: SourceFile) -> list[str]:
     for part in _chain(call):
         if isinstance(part, ast.Call) and called(part) == "eq" and len(part.args) == 2:
             column, value = part.args
-            plain = not any(isinstance(node, ast.Call | ast.Await) for node in ast.walk(value))
+            plain = not any(isinstance(node, ast.Call | ast.Await) for node in descendants(value))
             if plain and isinstance(column, ast.Constant) and re.fullmatch(r"(?:\w+_)?id", str(column.value)):
                 found.append([str(column.value), source.segment(source.span(value))])
     return min(found, key=lambda pair: pair[0] != "id") if found else []

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from fixbot.detectors.engines.ruff import Diagnostic
 from fixbot.detectors.finding import Span
+from fixbot.detectors.walk import descendants, parents
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _NODE = TypeVar("_NODE", bound=ast.AST)
@@ -111,14 +112,7 @@ class SourceFile:
 
     @cached_property
     def _parents(self) -> dict[ast.AST, ast.AST]:
-        parents: dict[ast.AST, ast.AST] = {}
-        pending: list[ast.AST] = [self.tree]
-        while pending:
-            node = pending.pop()
-            for child in ast.iter_child_nodes(node):
-                parents[child] = node
-                pending.append(child)
-        return parents
+        return parents(self.tree)
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node that holds this one; None for the module."""
@@ -160,7 +154,7 @@ class SourceFile:
 
     def node_at(self, line: int, column: int, *kinds: type[_NODE]) -> _NODE | None:
         """The first node of one of these kinds that starts at a place (1-based, code points)."""
-        for node in ast.walk(self.tree):
+        for node in descendants(self.tree):
             if isinstance(node, kinds) and getattr(node, "lineno", 0) == line:
                 offset: int = getattr(node, "col_offset", -1)
                 if self.column(line, offset) == column:
@@ -229,7 +223,7 @@ class SourceFile:
     @cached_property
     def _makers(self) -> dict[str, str | None]:
         makers: dict[str, str | None] = {}
-        for node in ast.walk(self.tree):
+        for node in descendants(self.tree):
             for name, value in _bindings(node):
                 made = self.qualified(value.func) if isinstance(value, ast.Call) else None
                 makers[name] = made if makers.get(name, made) == made else None
@@ -246,7 +240,7 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
         case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
             names = [(dotted(target), value)]
         case ast.For(target=target) | ast.AsyncFor(target=target) | ast.comprehension(target=target):
-            names = [(part.id, None) for part in ast.walk(target) if isinstance(part, ast.Name)]
+            names = [(part.id, None) for part in descendants(target) if isinstance(part, ast.Name)]
         case ast.arg(arg=name):
             names = [(name, None)]
         case _:

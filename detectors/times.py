@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from fixbot.detectors.knowledge import table
 from fixbot.detectors.source import Function, SourceFile, dotted
+from fixbot.detectors.walk import descendants
 
 UTC_CALLS = frozenset({"datetime.datetime.utcnow", "datetime.datetime.utcfromtimestamp"})
 LOCAL_CALLS = frozenset({"datetime.datetime.now", "datetime.datetime.today", "datetime.datetime.fromtimestamp"})
@@ -67,9 +68,9 @@ def _is_aware(node: ast.expr, source: SourceFile, function: Function | None) -> 
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
             return _is_duration(right, source) and _is_aware(left, source, function)
         case ast.Name() if function is not None:
-            uses = (one for one in ast.walk(function) if isinstance(one, ast.Name) and one.id == node.id)
+            uses = (one for one in descendants(function) if isinstance(one, ast.Name) and one.id == node.id)
             values = [_assigned(one, source) for one in uses if isinstance(one.ctx, ast.Store)]
-            arguments = {one.arg for one in ast.walk(function.args) if isinstance(one, ast.arg)}
+            arguments = {one.arg for one in descendants(function.args) if isinstance(one, ast.arg)}
             return (
                 bool(values)
                 and node.id not in arguments
@@ -146,7 +147,7 @@ def _uses(node: ast.expr, source: SourceFile, function: Function | None, depth: 
 def _named(name: str, origin: ast.expr | None, source: SourceFile, function: Function, depth: int) -> Iterator[Use]:
     """The uses of a local name, when nothing but naive times made here is ever assigned to it."""
     loads: list[ast.Name] = []
-    for one in ast.walk(function):
+    for one in descendants(function):
         if isinstance(one, ast.Name) and one.id == name:
             if isinstance(one.ctx, ast.Load):
                 loads.append(one)
@@ -164,7 +165,7 @@ def _named(name: str, origin: ast.expr | None, source: SourceFile, function: Fun
 
 
 def _holds_naive(node: ast.expr, source: SourceFile) -> bool:
-    return any(isinstance(part, ast.Call) and source.qualified(part.func) in UTC_CALLS | LOCAL_CALLS for part in ast.walk(node))
+    return any(isinstance(part, ast.Call) and source.qualified(part.func) in UTC_CALLS | LOCAL_CALLS for part in descendants(node))
 
 
 def _method(node: ast.expr, method: ast.Attribute, source: SourceFile, function: Function | None, depth: int) -> Iterator[Use]:
@@ -205,7 +206,7 @@ def _is_final_text(text: ast.expr, source: SourceFile, function: Function | None
     """Whether a text goes on as it is: nobody adds the zone, cuts it or puts it into another text."""
     match source.parent(text):
         case ast.Assign(targets=[ast.Name(id=name)]) if function is not None:
-            uses = [one for one in ast.walk(function) if isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Load)]
+            uses = [one for one in descendants(function) if isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Load)]
             return (
                 bool(uses)
                 and not any(isinstance(source.parent(one), ast.Assign) for one in uses)

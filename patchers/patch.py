@@ -91,15 +91,17 @@ def conflicts(one: Patch, other: Patch) -> bool:
 def _clash(one: Edit, other: Edit) -> bool:
     if one.path != other.path or one == other:
         return False
-    if _imports(one) and _imports(other):
-        return False  # two insertions of imports at one place: both are kept, ordered by their text
+    if _adds_entries(one) and _adds_entries(other):
+        return False  # two insertions of such lines at one place: both are kept, ordered by their text
     first, second = sorted((one, other))
     return second.start < first.end or second.start == first.start
 
 
-def _imports(edit: Edit) -> bool:
-    """Whether an edit only inserts whole import lines."""
-    return edit.start == edit.end and all(line.startswith(("import ", "from ")) for line in edit.new.splitlines() if line.strip())
+def _adds_entries(edit: Edit) -> bool:
+    """Whether an edit only inserts lines whose order means nothing: whole imports, requirements in a text file."""
+    if edit.start != edit.end or edit.new.startswith("\n") == edit.new.endswith("\n"):
+        return False
+    return edit.path.endswith((".txt", ".in")) or all(line.startswith(("import ", "from ")) for line in edit.new.splitlines() if line)
 
 
 def apply_patches(patches: Iterable[Patch], files: Mapping[str, bytes]) -> dict[str, bytes]:

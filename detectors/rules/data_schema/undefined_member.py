@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from fixbot.detectors.finding import CODEMOD, MODEL, Related, Severity, Span
-from fixbot.detectors.members import Members, members
+from fixbot.detectors.members import Members, members, value_after
 from fixbot.detectors.project import Project
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import SourceFile
@@ -54,7 +54,7 @@ def _report(index: Members, path: str, source: SourceFile, node: ast.Attribute, 
     near = [member for member in known if member.lower() == name.lower()] or difflib.get_close_matches(name, known, 1, 0.85)
     parent = source.parent(node)
     called = isinstance(parent, ast.Call) and parent.func is node
-    constant = all(member == member.upper() for member in one["members"] if not member.startswith("_")) == (name == name.upper())
+    value = value_after(one["pattern"], name) if one["pattern"] and not near and not called else None
     return report(
         source.span(node),
         f"`{owner}` has no member `{name}`: the line raises AttributeError when it runs" + (f"; is `{near[0]}` meant?" if near else ""),
@@ -62,9 +62,9 @@ def _report(index: Members, path: str, source: SourceFile, node: ast.Attribute, 
         path=path,
         scope=source.scope(node),
         related=[Related(file, one["span"][0], f"defines `{owner}`")],
-        fix=CODEMOD if one["pattern"] and not near and not called and constant else MODEL,
+        fix=CODEMOD if value else MODEL,
         file=file,
         place=one["span"],
         name=name,
-        pattern=one["pattern"],
+        value=value,
     )

@@ -12,6 +12,7 @@ from fixbot.detectors.project import is_test
 from fixbot.detectors.queries import ROW, ROWS, Query, called, find_query, id_filter, touched_before
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import Function, SourceFile
+from fixbot.detectors.walk import children, descendants
 
 _HINTS = (b".execute()", b"fetchone(", b"fetchall(", b"one_or_none(", b".first()", b".all()", b"fetchrow(", b"fetch_one(", b"fetch_all(")
 _CATCHES = frozenset({"IndexError", "LookupError", "AttributeError", "TypeError", "KeyError", "Exception", "BaseException"})
@@ -80,7 +81,7 @@ def _takes_first(value: ast.expr, parent: ast.AST | None, result: str) -> bool:
 def _named_access(name: str, result: str, function: Function, source: SourceFile) -> ast.Subscript | ast.Attribute | None:
     accesses: list[ast.Subscript | ast.Attribute] = []
     stores = 0
-    for node in ast.walk(function):
+    for node in descendants(function):
         if isinstance(node, ast.arg) and node.arg == name:
             return None
         if not isinstance(node, ast.Name) or node.id != name:
@@ -169,5 +170,5 @@ def returns_nothing(function: Function) -> bool:
         if isinstance(node, ast.Yield | ast.YieldFrom) or (isinstance(node, ast.Return) and node.value is not None):
             return False
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            pending.extend(ast.iter_child_nodes(node))
+            pending.extend(children(node))
     return function.returns is None or (isinstance(function.returns, ast.Constant) and function.returns.value is None)

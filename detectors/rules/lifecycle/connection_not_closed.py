@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple
 from typing import Any
 
 from fixbot.detectors.finding import CODEMOD, MODEL, Fix, Severity, Span
@@ -16,34 +16,22 @@ from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import Function, SourceFile, dotted
 
 _HINTS = (b"sqlite", b"psycopg", b"pyodbc", b"mysql", b"MySQL", b"sqlcipher", b"mssql", b"racle", b"pg8000", b"sqlalchemy", b"sqlmodel")
-_USES = re.compile(rb"(?i)(?:with|=|,)\s+(?:await\s+)?[\w.]*(?:conn|db|database|sql|session)\w*\(")
+_USES = re.compile(rb"(?i)(?:with|=|,)\s*\(?\s*(?:await\s+)?[\w.]*(?:conn|db|database|sql|session)\w*\(")
 _OPENER = re.compile(r"(?i)conn|db|database|sql|session")
 _LAZY = frozenset({"cursor", "execute", "executemany", "executescript", "iterdump", "blobopen", "query"})
 _LATER = frozenset({"iter", "map", "filter", "zip", "enumerate", "reader"})
-_KEEPERS = frozenset(
-    {"enter_context", "push", "closing", "aclosing", "callback", "register", "append", "put", "add", "setdefault", "finalize"}
-)
-_MAINS = frozenset({"main", "_main", "cli"})
+_KEEPERS = frozenset({"enter_context", "push", "closing", "aclosing", "callback", "register", "append", "put", "add", "setdefault"})
 _ONLY_TRANSACTION = "`with {}(...)` only ends the transaction: the connection stays open after the block, one more at every call"
 _NEVER = "`{0}` is never closed: the connection stays open until it is collected, which an error or a reference delays"
 _ON_SUCCESS = "`{0}` is closed only when nothing goes wrong: an error before `{0}.close()` leaves the connection open"
-
-
-@dataclass(frozen=True, slots=True)
-class _Leak:
-    """A call that leaves a connection open if it opens one of this kind ("transaction": ``with`` does not close it; "closes")."""
-
-    call: ast.Call
-    kind: str
-    message: str
-    fix: Fix
+_Leak = tuple[ast.Call, str, str, Fix]  # a call, what it must open ("transaction" or "closes") for there to be a leak, message, fix
 
 
 @rule((ast.With, ast.FunctionDef, ast.AsyncFunctionDef), severity=Severity.HIGH, fix=CODEMOD, hint=_HINTS)
 def check(node: ast.With | Function, source: SourceFile) -> Iterator[Report]:
     """What the file opens itself, or by a function of its own."""
-    for leak in _leaks(node, source, lambda call: filter(None, [_kind(call, source)])) if not is_test(source.path) else ():
-        yield report(leak.call, leak.message, fix=leak.fix)
+    for call, _, message, fix in _leaks(node, source, lambda call: filter(None, [_kind(call, source)])) if not is_test(source.path) else ():
+        yield report(call, message, fix=fix)
 
 
 def factories(source: SourceFile) -> dict[str, str]:
@@ -57,19 +45,24 @@ def uses(source: SourceFile) -> list[dict[str, Any]]:
     if not _USES.search(source.data) or is_test(source.path):
         return []
     nodes = [node for node in ast.walk(source.tree) if isinstance(node, ast.With | ast.FunctionDef | ast.AsyncFunctionDef)]
-    return [_entry(leak, source) for node in nodes for leak in _leaks(node, source, lambda call: _possible_kinds(call, source))]
+    return [
+        {
+            "origin": source.qualified(call.func),
+            "kind": kind,
+            "span": list(astuple(source.span(call))),
+            "scope": source.scope(call),
+            "key": ast.dump(call),
+            "message": message,
+            "codemod": fix == CODEMOD,
+        }
+        for node in nodes
+        for call, kind, message, fix in _leaks(node, source, lambda call: _possible_kinds(call, source))
+    ]
 
 
 def _possible_kinds(call: ast.Call, source: SourceFile) -> tuple[str, ...]:
     origin = source.qualified(call.func) if _OPENER.search(called_name(call)) else None
     return ("transaction", "closes") if origin and origin not in table("connection_not_closed")["connections"] else ()
-
-
-def _entry(leak: _Leak, source: SourceFile) -> dict[str, Any]:
-    place = source.span(leak.call)
-    entry = {"origin": source.qualified(leak.call.func), "kind": leak.kind, "message": leak.message, "codemod": leak.fix == CODEMOD}
-    span = [place.line, place.column, place.end_line, place.end_column]
-    return {**entry, "span": span, "scope": source.scope(leak.call), "key": ast.dump(leak.call)}
 
 
 @rule(severity=Severity.HIGH, fix=CODEMOD, collects=(factories, uses))
@@ -84,9 +77,6 @@ def check_imported(project: Project) -> Iterator[Report]:
             if home and made.get(home, {}).get(name) == entry["kind"]:
                 fix = CODEMOD if entry["codemod"] else MODEL
                 yield report(Span(*entry["span"]), entry["message"], key=entry["key"], path=path, scope=entry["scope"], fix=fix)
-
-
-# What opens a connection
 
 
 def _kind(call: ast.Call, source: SourceFile, depth: int = 0) -> str | None:
@@ -143,9 +133,6 @@ def _returned(function: ast.AST, source: SourceFile, depth: int) -> str | None:
     return kinds.pop() if len(kinds) == 1 else None
 
 
-# What happens to it
-
-
 def _leaks(node: ast.With | Function, source: SourceFile, kinds: Callable[[ast.Call], Iterable[str]]) -> Iterator[_Leak]:
     if isinstance(node, ast.With):
         for item in node.items:
@@ -153,12 +140,12 @@ def _leaks(node: ast.With | Function, source: SourceFile, kinds: Callable[[ast.C
             if not isinstance(call, ast.Call) or not isinstance(name, ast.Name) or "transaction" not in kinds(call):
                 continue
             if fix := _with_fix(node, name.id, source):
-                yield _Leak(call, "transaction", _ONLY_TRANSACTION.format(dotted(call.func)), fix)
+                yield call, "transaction", _ONLY_TRANSACTION.format(dotted(call.func)), fix
         return
     for statement, call, name in _bound_calls(node):
         for kind in kinds(call):
             if found := _leak(node, statement, name, kind, source):
-                yield _Leak(call, kind, *found)
+                yield call, kind, *found
 
 
 def _bound_calls(function: Function) -> Iterator[tuple[ast.stmt, ast.Call, str]]:
@@ -175,21 +162,14 @@ def _with_fix(node: ast.With, name: str, source: SourceFile) -> Fix | None:
     """What can close the connection of a ``with`` at its end; None where it is closed otherwise or meant to live on."""
     scope = source.function(node)
     nodes = list(own_nodes(scope.body if scope else source.tree.body))
-    binding = {
-        other
-        for other in nodes
-        if isinstance(other, ast.With)
-        for item in other.items
-        if item.optional_vars and _is(item.optional_vars, name)
-    }
+    binding = [one for one in nodes if isinstance(one, ast.With) and any(_is(item.optional_vars, name) for item in one.items)]
     inside = {part for other in binding for part in ast.walk(other)}
     for part in nodes:
         if (_is(part, name) and part not in inside) or _closes(part, name) or _keeps(part, name):
             return None
     own = list(ast.walk(node))
     cursors = _cursors(name, own) - {name}
-    end = node.end_lineno or node.lineno
-    late = any(isinstance(part, ast.Name) and part.id in cursors and part.lineno > end for part in nodes)
+    late = any(isinstance(part, ast.Name) and part.id in cursors and part.lineno > (node.end_lineno or 0) for part in nodes)
     return MODEL if late or _lends(own, cursors | {name}, name) else CODEMOD
 
 
@@ -197,7 +177,7 @@ def _leak(function: Function, statement: ast.stmt, name: str, kind: str, source:
     """Why the connection bound by a statement may stay open, and what can fix it; None where it is closed or not the function's own."""
     nodes = list(own_nodes(function.body))
     fixture = any("fixture" in ast.unparse(decorator) for decorator in function.decorator_list)
-    if function.name in _MAINS or fixture or not _is_own(function, name, nodes):
+    if function.name in ("main", "_main", "cli") or fixture or not _is_own(function, name, nodes):
         return None
     held = any(isinstance(part, ast.withitem) and _is(part.context_expr, name) for part in nodes)
     cleanups = [one for part in nodes if isinstance(part, ast.Try | ast.TryStar) for one in (*part.finalbody, *part.handlers)]
@@ -246,12 +226,12 @@ def _may_fail(statement: ast.stmt, name: str) -> bool:
     return any(not (isinstance(part, ast.Call) and dotted(part.func) == f"{name}.cursor") for part in calls)
 
 
-def _is(part: ast.AST, name: str) -> bool:
+def _is(part: ast.AST | None, name: str) -> bool:
     return isinstance(part, ast.Name) and part.id == name
 
 
 def _closes(part: ast.AST, name: str) -> bool:
-    return isinstance(part, ast.Attribute) and part.attr in ("close", "aclose", "remove") and _is(part.value, name)
+    return isinstance(part, ast.Attribute) and part.attr in ("close", "aclose") and _is(part.value, name)
 
 
 def _items(value: ast.expr) -> list[ast.expr]:
@@ -267,16 +247,14 @@ def _keeps(part: ast.AST, name: str) -> bool:
     match part:
         case ast.Call():
             return called_name(part) in _KEEPERS and any(_is(one, name) or _closes(one, name) for one in _arguments(part))
-        case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
-            targets = part.targets if isinstance(part, ast.Assign) else [part.target]
+        case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value) | ast.Return(value=ast.expr() as value):
+            targets = part.targets if isinstance(part, ast.Assign) else [part.target] if isinstance(part, ast.AnnAssign) else []
             stored = any(not isinstance(target, ast.Name) for target in targets) and _outlives(value, {name})
             return stored or any(_is(one, name) for one in _items(value))
         case ast.Dict() | ast.Set() | ast.List():
             return any(_is(one, name) for one in ast.iter_child_nodes(part))
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() | ast.ClassDef():
             return any(_is(one, name) for one in ast.walk(part))
-        case ast.Return(value=ast.expr() as value):
-            return any(_is(one, name) for one in _items(value))
         case ast.Global(names=names) | ast.Nonlocal(names=names):
             return name in names
         case _:

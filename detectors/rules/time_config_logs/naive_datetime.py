@@ -12,7 +12,7 @@ from fixbot.detectors.project import Project, is_test
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import SourceFile
 from fixbot.detectors.times import LOCAL_CALLS, UTC_CALLS, Use, loses_zone, makes_aware, uses_of
-from fixbot.detectors.walk import walk
+from fixbot.detectors.walk import descendants, walk
 
 _MARK = re.compile(rb"utcnow|utcfromtimestamp|astimezone\(|tzinfo=|localize\(|\.now\(|\.today\(|fromtimestamp\(|strptime|fromisoformat")
 _PARSERS = frozenset({"fromisoformat", "strptime", "isoparse", "parse_datetime", "parse_date"})
@@ -107,7 +107,7 @@ def _factory(keyword: ast.keyword, source: SourceFile) -> Iterator[dict[str, Any
     call = source.parent(keyword)
     zoned = isinstance(call, ast.Call) and any(
         isinstance(node, ast.keyword) and node.arg == "timezone" and isinstance(node.value, ast.Constant) and node.value.value is True
-        for node in ast.walk(call)
+        for node in descendants(call)
     )
     if zoned or keyword.arg == "default_factory":
         yield _entry(value, "column" if zoned else "factory", source)

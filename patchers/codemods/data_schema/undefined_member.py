@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import libcst as cst
 
 from fixbot.detectors.finding import Finding, Span
-from fixbot.detectors.members import STYLES
 from fixbot.patchers.codemod import Abstain, Tree
 from fixbot.patchers.patch import Edit
 
@@ -15,7 +14,7 @@ from fixbot.patchers.patch import Edit
 def fix(finding: Finding, tree: Tree) -> Iterable[Edit]:
     """A copy of the last constant with the new name and value is put below it, or in alphabetical order where the class keeps one."""
     facts = finding.facts
-    if not facts["pattern"]:
+    if not facts["value"]:
         raise Abstain("the members of the class follow no pattern")
     target = tree.target(finding, path=facts["file"], span=Span(*facts["place"]))
     block = cst.ensure_type(target.node(cst.ClassDef).body, cst.IndentedBlock)
@@ -30,7 +29,7 @@ def fix(finding: Finding, tree: Tree) -> Iterable[Edit]:
     following = block.body[list(block.body).index(anchor) + 1 :][:1]
     if following and isinstance(following[0], cst.SimpleStatementLine) and isinstance(following[0].body[0], cst.Expr):
         raise Abstain("the constants of the class have texts of their own")
-    new = _like(anchor, facts["name"], facts["pattern"])
+    new = _like(anchor, facts["name"], facts["value"])
     if place:
         target.replace(anchor, cst.FlattenSentinel([anchor, new]))
     elif any(line.comment for line in anchor.leading_lines):
@@ -52,15 +51,14 @@ def _name(line: cst.SimpleStatementLine) -> str:
     return name.value if isinstance(name, cst.Name) else ""
 
 
-def _like(line: cst.SimpleStatementLine, name: str, pattern: Mapping[str, str]) -> cst.SimpleStatementLine:
+def _like(line: cst.SimpleStatementLine, name: str, text: str) -> cst.SimpleStatementLine:
     statement = line.body[0]
     if not isinstance(statement, cst.Assign | cst.AnnAssign):
         raise Abstain("the constants of the class are no assignments")
     value = statement.value
-    if pattern["style"] != "auto":
+    if not isinstance(value, cst.Call):
         if not isinstance(value, cst.SimpleString):
             raise Abstain("the values of the class are not plain strings")
-        text = pattern["prefix"] + STYLES[pattern["style"]](name) + pattern["suffix"]
         if not text.isascii() or "\\" in text or value.quote in text or value.prefix:
             raise Abstain("the values of the class need escapes")
         value = cst.SimpleString(f"{value.quote}{text}{value.quote}")

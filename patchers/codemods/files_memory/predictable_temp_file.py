@@ -10,7 +10,7 @@ from typing import cast
 
 import libcst as cst
 
-from fixbot.detectors.finding import Finding
+from fixbot.detectors.finding import Finding, FixKind
 from fixbot.detectors.handlers import called_name, own_nodes
 from fixbot.detectors.rules.files_memory.predictable_temp_file import written
 from fixbot.detectors.source import Function, SourceFile
@@ -36,6 +36,8 @@ _Assignment = ast.Assign | ast.AnnAssign
 
 def fix(finding: Finding, tree: Tree) -> Iterable[Edit]:
     """``with tempfile.TemporaryDirectory() as folder:`` around the statements from the assignment to the last use of the path."""
+    if finding.fix.kind is not FixKind.CODEMOD:
+        raise Abstain("the path may be needed elsewhere")
     target = tree.target(finding)
     source = target.source
     statement, function = _assignment(finding, source)

@@ -8,7 +8,8 @@ from typing import cast
 
 import libcst as cst
 
-from fixbot.detectors.finding import Finding
+from fixbot.detectors.finding import Finding, FixKind
+from fixbot.detectors.handlers import called_name
 from fixbot.detectors.rules.lifecycle.connection_not_closed import between_open_and_close, is_close
 from fixbot.patchers.codemod import Abstain, Target, Tree
 from fixbot.patchers.patch import Edit
@@ -16,6 +17,8 @@ from fixbot.patchers.patch import Edit
 
 def fix(finding: Finding, tree: Tree) -> Iterable[Edit]:
     """``with connect() as conn`` becomes ``with closing(connect()) as conn, conn``; a ``close`` at the end goes into a ``finally``."""
+    if finding.fix.kind is not FixKind.CODEMOD:
+        raise Abstain("the connection or a cursor may be needed later")
     target = tree.target(finding)
     call = target.node(cst.Call)
     item = target.parent(call)
@@ -85,7 +88,9 @@ def _close_in_finally(target: Target, finding: Finding) -> None:
 
 def _is_before_exit(statement: ast.stmt, block: Sequence[ast.stmt]) -> bool:
     after = block[block.index(statement) + 1 :]
-    return bool(after) and isinstance(after[0], ast.Return | ast.Raise)
+    first = after[0] if after else None
+    call = first.value if isinstance(first, ast.Expr) else None
+    return isinstance(first, ast.Return | ast.Raise) or (isinstance(call, ast.Call) and called_name(call) in ("abort", "exit"))
 
 
 def _line_of(target: Target, statement: ast.stmt) -> cst.CSTNode:
@@ -104,7 +109,7 @@ def _lines(target: Target, first: ast.stmt, last: ast.stmt) -> list[cst.BaseStat
     lines = [one for one in block.body if target.span_of(start).line <= target.span_of(one).line <= end]
     if any(isinstance(one, cst.SimpleStatementLine) and len(one.body) > 1 for one in lines):
         raise Abstain("statements share their lines with others")
-    return cast("list[cst.BaseStatement]", lines)
+    return lines
 
 
 class _Without(cst.CSTTransformer):
@@ -139,4 +144,4 @@ def _split(statement: cst.BaseStatement) -> tuple[list[cst.EmptyLine], cst.BaseS
     lines = list(cast("Sequence[cst.EmptyLine]", getattr(statement, "leading_lines", ())))
     blank = [line for line in lines if line.comment is None]
     rest = [line for line in lines if line.comment is not None]
-    return blank, cast(cst.BaseStatement, statement.with_changes(leading_lines=rest))
+    return blank, statement.with_changes(leading_lines=rest)
