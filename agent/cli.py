@@ -70,17 +70,20 @@ SandboxName = Annotated[str | None, typer.Option("--sandbox", help="auto, bwrap,
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"fixbot {version('fixbot')}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens to standard error.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)] = False,
 ) -> None:
     """What every command has."""
-    if version:
-        from importlib.metadata import version as version_of
-
-        typer.echo(f"fixbot {version_of('fixbot')}")
-        raise typer.Exit
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
 
 

@@ -143,7 +143,7 @@ class SourceFile:
         parent = self.parent(statement)
         for name in ("body", "orelse", "finalbody"):
             statements: list[ast.stmt] = getattr(parent, name, [])
-            if isinstance(statements, list) and statement in statements:
+            if statement in statements:
                 return statements
         return [statement]
 

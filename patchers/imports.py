@@ -6,7 +6,6 @@ import ast
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from fixbot.detectors.source import SourceFile
 from fixbot.patchers.patch import Edit
@@ -25,7 +24,7 @@ def head_edits(source: SourceFile, wanted: Iterable[tuple[str, str | None]], def
             continue
         edits.append(_extended(source, module, name) or _inserted(source, module, name))
     edits += [_defined(source, statement) for statement in dict.fromkeys(definitions)]
-    return _joined(edits)
+    return tuple(dict.fromkeys(edits))
 
 
 def _defined(source: SourceFile, statement: str) -> Edit:
@@ -34,16 +33,9 @@ def _defined(source: SourceFile, statement: str) -> Edit:
         return _at_top(source, statement)
     last = imports[-1]
     newline = _newline(source)
-    return _insertion(source, (last.end_lineno or last.lineno) + 1, newline + statement + newline)
-
-
-def _joined(edits: Iterable[Edit]) -> tuple[Edit, ...]:
-    """Insertions at one place become one, in the order in which they were asked for."""
-    places: dict[tuple[int, int], Edit] = {}
-    for edit in dict.fromkeys(edits):
-        known = places.get((edit.start, edit.end))
-        places[edit.start, edit.end] = replace(known, new=known.new + edit.new) if known else edit
-    return tuple(places.values())
+    line = (last.end_lineno or last.lineno) + 1
+    gap = newline if line <= len(source.lines) and source.lines[line - 1].strip() else ""
+    return _insertion(source, line, newline + statement + newline + gap)
 
 
 def _brings(node: ast.Import | ast.ImportFrom, module: str, name: str | None) -> bool:

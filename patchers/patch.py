@@ -91,10 +91,16 @@ def conflicts(one: Patch, other: Patch) -> bool:
 def _clash(one: Edit, other: Edit) -> bool:
     if one.path != other.path or one == other:
         return False
-    if _adds_entries(one) and _adds_entries(other):
-        return False  # two insertions of such lines at one place: both are kept, ordered by their text
-    first, second = sorted((one, other))
+    insertions = one.start == one.end and other.start == other.end
+    if insertions and (_adds_entries(one) or _adds_entries(other)):
+        return False  # at one place both are kept, in the order of ``in_order``
+    first, second = in_order((one, other))
     return second.start < first.end or second.start == first.start
+
+
+def in_order(edits: Iterable[Edit]) -> list[Edit]:
+    """Edits of one file in the order of their places; at one place, lines whose order means nothing come first, by their text."""
+    return sorted(edits, key=lambda edit: (edit.start, edit.end, not _adds_entries(edit), edit.new))
 
 
 def _adds_entries(edit: Edit) -> bool:
@@ -123,7 +129,7 @@ def apply_edits(base: bytes, edits: Iterable[Edit]) -> bytes:
     """A file's bytes after edits that all count in its base. Raises ConflictError when they overlap or leave the file."""
     pieces: list[bytes] = []
     position = 0
-    for edit in sorted(edits):
+    for edit in in_order(edits):
         if edit.start < position or edit.end < edit.start or edit.end > len(base):
             raise ConflictError(f"{edit.path}: edits overlap at byte {edit.start}")
         pieces += [base[position : edit.start], edit.data]

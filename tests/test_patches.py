@@ -44,11 +44,15 @@ def test_subsets_apply_in_any_order() -> None:
     base = b"one\ntwo\nthree\nfour\n"
     patches = [patch(base, Edit("a.py", at, at + 1, new)) for at, new in ((0, "O"), (4, "T"), (8, "TH"), (14, "F"))]
     patches.append(patch(base, Edit("a.py", 4, 4, "import x\n")))
-    patches.append(patch(base, Edit("a.py", 4, 4, "import y\n")))
+    patches.append(patch(base, Edit("a.py", 4, 4, "import y\n"), Edit("a.py", 4, 4, "import x\n")))
+    patches.append(patch(base, Edit("a.py", 4, 4, "\nlog = 1\n")))
     assert conflicts(patches[1], patches[4])
     del patches[1]
+    assert not any(conflicts(one, other) for one in patches for other in patches)
     results = {apply_patches(order, {"a.py": base})["a.py"] for order in permutations(patches)}
-    assert results == {b"One\nimport x\nimport y\ntwo\nTHhree\nFour\n"}
+    assert results == {b"One\nimport x\nimport y\n\nlog = 1\ntwo\nTHhree\nFour\n"}
+    other = patch(base, Edit("a.py", 4, 4, "\ntask = 1\n"))
+    assert conflicts(patches[-1], other)
 
 
 def test_overlaps_and_other_bases_are_conflicts() -> None:

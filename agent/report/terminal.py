@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from fixbot.agent.report.markdown import evidence_line, tests_line
@@ -56,7 +56,7 @@ def _print_finding(console: Console, one: Finding, root: Path) -> None:
     head.append(f" {one.severity.value} ", _STYLE[one.severity])
     head.append(one.rule, "bold magenta")
     console.print(head)
-    console.print(Padding(Text(line(one.message)), (0, 0, 0, 2)))
+    _indented(console, one.message, 2)
     for number, text in _excerpt(root, one):
         console.print(Text.assemble((f"{number:>6} | ", "dim"), text), no_wrap=True, overflow="ellipsis", crop=True)
         if number == one.span.line and one.span.end_line == one.span.line:
@@ -70,6 +70,12 @@ def _print_finding(console: Console, one: Finding, root: Path) -> None:
         console.print(Text(f"  see {line(place.path)}:{place.line}: {line(place.message)}", "dim"))
     console.print(Text(f"  fix: {fix_words(one)}", "dim"))
     console.print()
+
+
+def _indented(console: Console, text: str, indent: int, style: str = "") -> None:
+    """Text of others on its own lines, wrapped and moved to the right."""
+    for row in textwrap.wrap(line(text), max(20, console.width - indent)):
+        console.print(Text(" " * indent + row, style))
 
 
 def fix_words(one: Finding) -> str:
@@ -137,14 +143,14 @@ def _print_fixed(console: Console, outcome: Outcome) -> None:
     head = Text.assemble((f"{one.severity.value:<9}", _STYLE[one.severity]), (one.rule, "bold"), f"  {line(one.path)}:{one.span.line}")
     head.append(f"  {(outcome.commit or '')[:9]}", "dim")
     console.print(head)
-    console.print(Padding(Text(line(one.message)), (0, 0, 0, 9)))
+    _indented(console, one.message, 9)
     rows = [row for row in (outcome.patch or {"diff": ""})["diff"].splitlines() if row[:1] in "+-" and row[:3] not in ("+++", "---")]
     for row in rows[:_DIFF_LINES]:
         console.print(Text(f"         {clean(row)}", "green" if row[0] == "+" else "red"), no_wrap=True, overflow="ellipsis", crop=True)
     if len(rows) > _DIFF_LINES:
         console.print(Text(f"         ... {len(rows) - _DIFF_LINES} more changed lines", "dim"))
     words = evidence_line(outcome.verdict) if outcome.verdict else outcome.reason
-    console.print(Padding(Text(line(words), "dim"), (0, 0, 0, 9)))
+    _indented(console, words, 9, style="dim")
     console.print()
 
 
@@ -153,9 +159,9 @@ def _print_left(console: Console, outcome: Outcome) -> None:
     console.print(
         Text.assemble((f"{one.severity.value:<9}", _STYLE[one.severity]), (one.rule, "bold"), f"  {line(one.path)}:{one.span.line}")
     )
-    console.print(Padding(Text(line(one.message)), (0, 0, 0, 9)))
+    _indented(console, one.message, 9)
     if outcome.reason and outcome.status not in (Status.NEEDS_MODEL,):
-        console.print(Padding(Text(line(outcome.reason), "dim"), (0, 0, 0, 9)))
+        _indented(console, outcome.reason, 9, style="dim")
 
 
 def _print_figures(console: Console, result: RunResult) -> None:

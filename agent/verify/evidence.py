@@ -11,7 +11,7 @@ from types import CodeType
 
 from fixbot.agent.verify.results import SuiteResult
 from fixbot.detectors.finding import Finding
-from fixbot.patchers.patch import Edit, Patch
+from fixbot.patchers.patch import Edit, Patch, in_order
 
 Lines = Mapping[str, frozenset[int]]  # path -> lines of the patched file
 _SHOWN = 5
@@ -28,7 +28,7 @@ def evidence_lines(
     for patch in patches:
         for edit in patch.edits:
             edits[edit.path].add(edit)
-    maps = {path: _LineMap(base[path], sorted(changes), patched[path]) for path, changes in edits.items() if path.endswith((".py", ".pyw"))}
+    maps = {path: _LineMap(base[path], in_order(changes), patched[path]) for path, changes in edits.items() if path.endswith((".py", ".pyw"))}
     return {patch.finding: _lines_of(patch, findings[patch.finding], maps) for patch in patches}
 
 
@@ -63,7 +63,8 @@ class _LineMap:
 
     def changed(self, edit: Edit) -> range:
         """The lines of the patched file that an edit's new text stands on."""
-        start = edit.start + sum(len(other.data) - (other.end - other.start) for other in self._edits if other < edit)
+        before = self._edits[: self._edits.index(edit)]
+        start = edit.start + sum(len(other.data) - (other.end - other.start) for other in before)
         data = edit.data
         leading = len(data) - len(data.lstrip(b"\r\n")) if data.strip() else 0
         last = max(start + leading, start + len(data.rstrip(b"\r\n")) - 1)

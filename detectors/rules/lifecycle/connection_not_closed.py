@@ -14,13 +14,15 @@ from fixbot.detectors.knowledge import table
 from fixbot.detectors.project import Project, is_test
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import Function, SourceFile, dotted
+from fixbot.detectors.walk import walk
 
 _HINTS = (b"sqlite", b"psycopg", b"pyodbc", b"mysql", b"MySQL", b"sqlcipher", b"mssql", b"racle", b"pg8000", b"sqlalchemy", b"sqlmodel")
-_USES = re.compile(rb"(?i)(?:with|=|,)\s*\(?\s*(?:await\s+)?[\w.]*(?:conn|db|database|sql|session)\w*\(")
+_USES = re.compile(rb"(?:with|=)[ \t(\r\n]+(?:await )?[\w.]*?(?:[cC]onn|[dD][bB]|[dD]atabase|[sS]ql|SQL|[sS]ession)\w*\(")
 _OPENER = re.compile(r"(?i)conn|db|database|sql|session")
 _LAZY = frozenset({"cursor", "execute", "executemany", "executescript", "iterdump", "blobopen", "query"})
 _LATER = frozenset({"iter", "map", "filter", "zip", "enumerate", "reader"})
 _KEEPERS = frozenset({"enter_context", "push", "closing", "aclosing", "callback", "register", "append", "put", "add", "setdefault"})
+_MAINS = ("main", "_main", "cli")
 _ONLY_TRANSACTION = "`with {}(...)` only ends the transaction: the connection stays open after the block, one more at every call"
 _NEVER = "`{0}` is never closed: the connection stays open until it is collected, which an error or a reference delays"
 _ON_SUCCESS = "`{0}` is closed only when nothing goes wrong: an error before `{0}.close()` leaves the connection open"
@@ -44,7 +46,6 @@ def uses(source: SourceFile) -> list[dict[str, Any]]:
     """The leaks that there are if an imported function opens a connection of a kind: ``{"origin": ".db.connect", "kind", "span", ...}``."""
     if not _USES.search(source.data) or is_test(source.path):
         return []
-    nodes = [node for node in ast.walk(source.tree) if isinstance(node, ast.With | ast.FunctionDef | ast.AsyncFunctionDef)]
     return [
         {
             "origin": source.qualified(call.func),
@@ -55,7 +56,8 @@ def uses(source: SourceFile) -> list[dict[str, Any]]:
             "message": message,
             "codemod": fix == CODEMOD,
         }
-        for node in nodes
+        for node in walk(source.tree, (ast.With, ast.FunctionDef, ast.AsyncFunctionDef))
+        if isinstance(node, ast.With | ast.FunctionDef | ast.AsyncFunctionDef)
         for call, kind, message, fix in _leaks(node, source, lambda call: _possible_kinds(call, source))
     ]
 
@@ -81,7 +83,8 @@ def check_imported(project: Project) -> Iterator[Report]:
 
 def _kind(call: ast.Call, source: SourceFile, depth: int = 0) -> str | None:
     """What ``with`` does to the connection that a call opens: "transaction" or "closes"; None when the call opens none that is known."""
-    if depth > 2 or any(keyword.arg in ("factory", "connection_factory") for keyword in call.keywords):
+    in_memory = any(isinstance(one, ast.Constant) and one.value == ":memory:" for one in call.args)
+    if depth > 2 or in_memory or any(keyword.arg in ("factory", "connection_factory") for keyword in call.keywords):
         return None
     if origin := source.qualified(call.func):
         return table("connection_not_closed")["connections"].get(origin)
@@ -161,7 +164,9 @@ def _bound_calls(function: Function) -> Iterator[tuple[ast.stmt, ast.Call, str]]
 def _with_fix(node: ast.With, name: str, source: SourceFile) -> Fix | None:
     """What can close the connection of a ``with`` at its end; None where it is closed otherwise or meant to live on."""
     scope = source.function(node)
-    nodes = list(own_nodes(scope.body if scope else source.tree.body))
+    if scope is None or scope.name in _MAINS:
+        return None
+    nodes = list(own_nodes(scope.body))
     binding = [one for one in nodes if isinstance(one, ast.With) and any(_is(item.optional_vars, name) for item in one.items)]
     inside = {part for other in binding for part in ast.walk(other)}
     for part in nodes:
@@ -176,8 +181,7 @@ def _with_fix(node: ast.With, name: str, source: SourceFile) -> Fix | None:
 def _leak(function: Function, statement: ast.stmt, name: str, kind: str, source: SourceFile) -> tuple[str, Fix] | None:
     """Why the connection bound by a statement may stay open, and what can fix it; None where it is closed or not the function's own."""
     nodes = list(own_nodes(function.body))
-    fixture = any("fixture" in ast.unparse(decorator) for decorator in function.decorator_list)
-    if function.name in ("main", "_main", "cli") or fixture or not _is_own(function, name, nodes):
+    if function.name in _MAINS or "fixture" in "".join(map(ast.unparse, function.decorator_list)) or not _is_own(function, name, nodes):
         return None
     held = any(isinstance(part, ast.withitem) and _is(part.context_expr, name) for part in nodes)
     cleanups = [one for part in nodes if isinstance(part, ast.Try | ast.TryStar) for one in (*part.finalbody, *part.handlers)]

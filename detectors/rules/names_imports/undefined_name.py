@@ -16,24 +16,45 @@ from fixbot.detectors.registry import Report, Ruff, report, rule
 from fixbot.detectors.source import SourceFile
 
 
+_PYTHON_2 = frozenset({"basestring", "cmp", "execfile", "file", "long", "raw_input", "reduce", "reload", "unichr", "unicode", "xrange"})
+
+
 def uses(source: SourceFile) -> list[dict[str, Any]]:
-    """The undefined names that ruff sees: name, span, scope, and whether each use is ``name.attribute``."""
+    """The undefined names that ruff sees and that are looked up: name, span, scope, and whether each use is ``name.attribute``."""
     found: list[dict[str, Any]] = []
     for diagnostic in source.diagnostics:
-        if diagnostic.code != "F821":
-            continue
         place = diagnostic.span
-        node = source.node_at(place.line, place.column, ast.Name)
-        parent = node and source.parent(node)
-        found.append(
-            {
-                "name": source.segment(place),
-                "span": [place.line, place.column, place.end_line, place.end_column],
-                "scope": source.scope(node) if node else "",
-                "dotted": isinstance(parent, ast.Attribute),
-            }
-        )
+        node = source.node_at(place.line, place.column, ast.Name) if diagnostic.code == "F821" else None
+        if node is not None and _is_looked_up(node, source):
+            found.append(
+                {
+                    "name": node.id,
+                    "span": [place.line, place.column, place.end_line, place.end_column],
+                    "scope": source.scope(node),
+                    "dotted": isinstance(source.parent(node), ast.Attribute),
+                }
+            )
     return found
+
+
+def _is_looked_up(node: ast.Name, source: SourceFile) -> bool:
+    """False for annotations that nobody evaluates, for names of Python 2 behind a condition, for data files of tests that are executed."""
+    if is_test(source.path) and not is_test(source.path.rpartition("/")[2]) and not source.scope(node):
+        return False
+    if node.id in _PYTHON_2 and source.enclosing(node, ast.If, ast.IfExp, ast.Try) is not None:
+        return False
+    return not ("annotations" in source.imports and source.imports["annotations"].startswith("__future__") and _in_annotation(node, source))
+
+
+def _in_annotation(node: ast.Name, source: SourceFile) -> bool:
+    inner: ast.AST = node
+    for outer in source.ancestors(node):
+        if isinstance(outer, ast.arg | ast.AnnAssign) and inner is outer.annotation:
+            return True
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
+            return inner is outer.returns
+        inner = outer
+    return False
 
 
 @rule(Ruff(("F821",)), severity=Severity.CRITICAL, fix=CODEMOD, collects=(uses, definitions, imports))

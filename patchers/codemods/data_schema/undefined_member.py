@@ -15,7 +15,7 @@ def fix(finding: Finding, tree: Tree) -> Iterable[Edit]:
     """A copy of the last constant with the new name and value is put below it, or in alphabetical order where the class keeps one."""
     facts = finding.facts
     if not facts["value"]:
-        raise Abstain("the members of the class follow no pattern")
+        raise Abstain("the value of a further constant is not certain")
     target = tree.target(finding, path=facts["file"], span=Span(*facts["place"]))
     block = cst.ensure_type(target.node(cst.ClassDef).body, cst.IndentedBlock)
     lines = [line for line in block.body if isinstance(line, cst.SimpleStatementLine)]

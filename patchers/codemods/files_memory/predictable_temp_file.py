@@ -22,7 +22,7 @@ _WRAPPERS = frozenset({"Path", "PurePath", "PosixPath", "str", "fspath"})
 _SAME_PATH = frozenset({"with_suffix", "with_name", "with_stem", "resolve", "absolute", "joinpath", "as_posix", "as_uri"})
 _KEEPS = re.compile(
     r"^(?:add_task|submit|delay|apply_async|put(?:_nowait)?|append|appendleft|add|insert|extend|enqueue|schedule|defer|create_task|Popen|"
-    r"ensure_future|partial|register|setdefault|update|callback|push|emit|publish|notify|start|set(?:_\w+)?|Thread|Process|"
+    r"ensure_future|partial|register|setdefault|update|callback|push|emit|publish|notify|start|set(?:_\w+)?|play|show|startfile|Thread|Process|"
     r"print|echo|secho|log|debug|info|warning|error|exception|critical|success)$"
 )
 _RUNS = re.compile(r"^(?:run_in_executor|to_thread|gather|shield|wait_for|map|send\w*|reply\w*|write)$")
@@ -42,7 +42,7 @@ def fix(finding: Finding, tree: Tree) -> Iterable[Edit]:
     source = target.source
     statement, function = _assignment(finding, source)
     name = cast(ast.Name, statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]).id
-    block = _block(statement, source)
+    block = source.block(statement)
     first, last = block.index(statement), _last_use(name, block, function)
     _check_uses(name, block[first + 1 : last + 1], source)
     old = _lines(target, block[first], block[last])
@@ -66,15 +66,6 @@ def _assignment(finding: Finding, source: SourceFile) -> tuple[_Assignment, Func
     if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in own_nodes(function.body)):
         raise Abstain("the function is a generator")
     return statement, function
-
-
-def _block(statement: ast.stmt, source: SourceFile) -> list[ast.stmt]:
-    parent = source.parent(statement)
-    for field in ("body", "orelse", "finalbody"):
-        block = getattr(parent, field, None)
-        if isinstance(block, list) and statement in block:
-            return cast("list[ast.stmt]", block)
-    raise Abstain("the assignment is not in a plain block")
 
 
 def _last_use(name: str, block: Sequence[ast.stmt], function: Function) -> int:
@@ -212,7 +203,7 @@ def _lines(target: Target, first: ast.stmt, last: ast.stmt) -> list[cst.BaseStat
     block = target.parent(line) if line else None
     if not isinstance(line, cst.SimpleStatementLine) or not isinstance(block, cst.IndentedBlock):
         raise Abstain("the assignment does not stand on a line of its own")
-    lines = [cast(cst.BaseStatement, one) for one in block.body if start.line <= target.span_of(one).line <= end.line]
+    lines = [one for one in block.body if start.line <= target.span_of(one).line <= end.line]
     if any(isinstance(one, cst.SimpleStatementLine) and len(one.body) > 1 for one in (lines[0], lines[-1])):
         raise Abstain("the statements share their lines with others")
     return lines
@@ -268,7 +259,7 @@ def _without_removal(target: Target, name: str, lines: Sequence[cst.BaseStatemen
         elif isinstance(last.body, cst.IndentedBlock) and not last.body.footer:
             first, *rest = last.body.body
             yield cast(cst.BaseStatement, first.with_changes(leading_lines=[*last.leading_lines, *first.leading_lines]))  # pyright: ignore
-            yield from cast("list[cst.BaseStatement]", rest)
+            yield from rest
         else:
             yield last
     elif not others or not _removes(target, name, last, os_stays):
