@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from fixbot.agent.config import Settings
+    from fixbot.agent.events import Emit
     from fixbot.agent.result import RunResult
     from fixbot.detectors.finding import Finding
     from fixbot.detectors.scan import Scan
@@ -365,12 +366,15 @@ def _unknown_rule(name: str) -> UsageError:
 
 
 @contextmanager
-def _progress(quiet: bool) -> Generator[Any]:
+def _progress(quiet: bool) -> Generator[Emit]:
+    if quiet:
+        yield lambda event: None
+        return
     from rich.console import Console
 
     from fixbot.agent.report.progress import progress
 
-    with progress(Console(stderr=True, markup=False, highlight=False), quiet=quiet) as emit:
+    with progress(Console(stderr=True, markup=False, highlight=False)) as emit:
         yield emit
 
 

@@ -119,6 +119,11 @@ def manifests(project: Project) -> dict[str, Manifest]:
     return {path: one for path, one in found.items() if not _overruled(one, found)}
 
 
+def declares_anything(project: Project) -> bool:
+    """Whether any file of the project declares distributions."""
+    return bool(manifests(project))
+
+
 def _overruled(one: Manifest, found: Mapping[str, Manifest]) -> bool:
     """Whether a pyproject.toml beside a setup.py says by itself what is needed: the setup.py then only builds."""
     project = found.get(join(one.path.rpartition("/")[0], "pyproject.toml")) if one.format is Format.SETUP_PY else None

@@ -20,7 +20,9 @@ def imports(source: SourceFile) -> list[dict[str, Any]]:
     """
     if b"import" not in source.data:
         return []
-    return [entry for node, guard in _imports(source.tree.body, "") for entry in _entries(node, guard, source)]
+    nested = any(node.col_offset for node in source.import_statements)
+    guarded = _imports(source.tree.body, "") if nested else ((node, "") for node in source.import_statements)
+    return [entry for node, guard in guarded for entry in _entries(node, guard, source)]
 
 
 def _entries(node: ast.Import | ast.ImportFrom, guard: str, source: SourceFile) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from fixbot.detectors.facts import handler_names
-from fixbot.detectors.source import SourceFile, dotted
+from fixbot.detectors.source import SourceFile, dotted, substatements
+from fixbot.detectors.walk import children
 
 _EXITS = frozenset({"exit", "_exit", "quit", "abort", "interrupt_main", "fail", "skip"})
 _REMARK = re.compile(r"#(?!\s*(?:type:|fmt:|TODO\b|FIXME\b|XXX\b|HACK\b|-*$|pragma:|nosec\b|noqa\b|pylint:|fixbot:))\s*\S.*")
@@ -74,7 +75,15 @@ def own_nodes(body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
         node = pending.pop()
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            pending.extend(ast.iter_child_nodes(node))
+            pending.extend(children(node))
+
+
+def own_statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """The same without expressions: every statement that some statements hold, in source order."""
+    for node in body:
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from own_statements(substatements(node))
 
 
 def own_calls(body: Iterable[ast.stmt]) -> Iterator[ast.Call]:

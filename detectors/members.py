@@ -31,22 +31,23 @@ STYLES: dict[str, Callable[[str], str]] = {
     "spaced": lambda name: name.lower().replace("_", " "),
 }
 _FUNCTIONS = frozenset([ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef])
-_BINDING = frozenset([ast.Attribute, ast.Call, ast.Name, ast.arg, ast.Import, ast.ImportFrom]) | _FUNCTIONS
-_ON_NAME = re.compile(rb"(?<![\w.])(_*[A-Z]\w*)\s*\.")  # Name.x
-_ON_MODULE = re.compile(rb"(?<![\w.])(\w+)(?:\.\w+)*\._*[A-Z]\w*\s*\.")  # module.Name.x
+_BINDING = frozenset([ast.Attribute, ast.Name, ast.arg, ast.Import, ast.ImportFrom]) | _FUNCTIONS
+_PAIR = re.compile(rb"\b(_*[A-Z]\w*)\.([A-Za-z_]\w*)([ \t]*[-+*/|&^%@<>:]*=(?!=))?")  # Name.x, with what sets it
+_CHANGES = re.compile(rb"\b(?:[sd]etattr|\w*mapper|map_imperatively|instrument\w*|add_metaclass|classImplements)\(\s*([\w.]+)")
 
 
 # What a file says
 
 
 def members(source: SourceFile) -> dict[str, Any]:
-    """The module's classes with their members, and each ``Class.attribute`` of a class that may be the project's.
+    """The module's classes with their members, and what the text of the file may do with members of classes.
 
-    ``classes`` name -> bases, members, open (more may be added), span, pattern; ``imports`` name -> origin at the top level; ``uses`` and
-    ``set`` lists of origin, attribute and span; ``open`` origins that ``setattr`` changes. An origin is dotted as in
-    ``SourceFile.imports``, or ``:Name`` for a class of the file itself.
+    ``classes`` name -> bases, members, open (more may be added), span, pattern; ``imports`` name -> origin at the top level; ``pairs``
+    [name, attribute] as they stand in the text, ``set`` those that look like assignments; ``changed`` names of classes that ``setattr``
+    and the like may add to. An origin is dotted as in ``SourceFile.imports``, or ``:Name`` for a class of the file itself.
     """
-    if b"class " not in source.data and b"import" not in source.data:
+    data = source.data
+    if b"class " not in data and b"import" not in data:
         return {}
     classes = {node.name: node for node in source.tree.body if isinstance(node, ast.ClassDef)}
     found: dict[str, Any] = {"classes": {name: _class(node, source, classes) for name, node in classes.items()}}
@@ -61,7 +62,10 @@ def members(source: SourceFile) -> dict[str, Any]:
         for alias in node.names
         if alias.name != "*"
     }
-    found |= _uses(source, classes)
+    pairs = {(name.decode(), attribute.decode(), bool(sets)) for name, attribute, sets in _PAIR.findall(data)}
+    found["pairs"] = sorted({(name, attribute) for name, attribute, _ in pairs})
+    found["set"] = sorted({(name, attribute) for name, attribute, sets in pairs if sets})
+    found["changed"] = sorted({name.rpartition(b".")[2].decode() for name in _CHANGES.findall(data)})
     return {name: value for name, value in found.items() if value}
 
 
@@ -165,16 +169,14 @@ def value_after(pattern: Mapping[str, Any], name: str) -> str | None:
     return values.pop() if len(values) == 1 else None
 
 
-def _uses(source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> dict[str, Any]:
+def uses(source: SourceFile) -> Iterator[tuple[str, ast.Attribute]]:
+    """Each ``Class.attribute`` that is read, of a class that may be the project's and whose name the file binds once, with its origin."""
+    classes = {node.name: node for node in source.tree.body if isinstance(node, ast.ClassDef)}
     outside = {name for name, origin in source.imports.items() if origin.partition(".")[0] not in sys.stdlib_module_names}
-    data = source.data
-    candidates = {name.decode() for pattern in (_ON_NAME, _ON_MODULE) for name in pattern.findall(data)} & {*classes, *outside}
-    found: dict[str, Any] = {"uses": [], "set": [], "open": []}
-    if not candidates and b"setattr(" not in data:
-        return found
+    candidates = {*classes, *outside}
     bound: Counter[str] = Counter()
     chains: list[tuple[str, ast.Attribute]] = []
-    for node in walk(source.tree, _BINDING if b"setattr(" in data else _BINDING - {ast.Call}):
+    for node in walk(source.tree, _BINDING):
         if isinstance(node, ast.Name):
             if node.id in candidates and not isinstance(node.ctx, ast.Load):
                 bound[node.id] += 1
@@ -182,9 +184,6 @@ def _uses(source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> dict[str, 
             name = dotted(node.value)
             if name and name.rpartition(".")[2].lstrip("_")[:1].isupper() and name.partition(".")[0] in candidates:
                 chains.append((name, node))
-        elif isinstance(node, ast.Call):
-            if node.args and (dotted(node.func) or "").endswith("setattr"):
-                found["open"].append(_origin(node.args[0], source, classes))
         elif isinstance(node, ast.Import | ast.ImportFrom):
             bound.update({alias.asname or alias.name.partition(".")[0] for alias in node.names})
         elif isinstance(node, ast.arg):
@@ -193,11 +192,14 @@ def _uses(source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> dict[str, 
             bound[node.name] += 1
     for name, node in chains:
         origin = _origin(node.value, source, classes)
-        if origin and bound[name.partition(".")[0]] == 1 and not (node.attr[0] == node.attr[-1] == "_"):
-            place = source.span(node)
-            kind = "uses" if isinstance(node.ctx, ast.Load) else "set"
-            found[kind].append([origin, node.attr, [place.line, place.column, place.end_line, place.end_column]])
-    return found
+        private = node.attr[0] == node.attr[-1] == "_"
+        if origin and bound[name.partition(".")[0]] == 1 and not private and isinstance(node.ctx, ast.Load):
+            yield origin, node
+
+
+def _last(entry: Mapping[str, Any], name: str) -> str:
+    """The name that a class has where it is defined, for the name that a file knows it by."""
+    return entry.get("imports", {}).get(name, name).rpartition(".")[2]
 
 
 # What the project says
@@ -212,13 +214,28 @@ class Members:
         self._files = frozenset(project.files)
         self._stores: dict[str, frozenset[str]] = {}
         self._members: dict[tuple[str, str], frozenset[str] | None] = {}
-        self._extra: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        self._open: set[tuple[str, str]] = set()
+        self._extra: defaultdict[str, set[str]] = defaultdict(set)
+        self._changed: set[str] = set()
+        self._by_name: defaultdict[str, list[str]] = defaultdict(list)
         for path, entry in self.facts.items():
-            for origin, name, _ in entry.get("set", ()):
-                self._extra[self.find(path, origin) or ("", "")].add(name)
-            for origin in entry.get("open", ()):
-                self._open.add((self.find(path, origin) if origin else None) or ("", ""))
+            for name, attribute in entry.get("set", ()):
+                self._extra[_last(entry, name)].add(attribute)
+            self._changed.update(_last(entry, name) for name in entry.get("changed", ()))
+            for name in entry.get("classes", ()):
+                self._by_name[name].append(path)
+
+    def suspects(self) -> Iterator[str]:
+        """The files whose text holds ``Name.x`` where a class of that name has no ``x``: those worth a closer look."""
+        for path, entry in self.facts.items():
+            if any(self._may_lack(_last(entry, name), attribute) for name, attribute in entry.get("pairs", ())):
+                yield path
+
+    def _may_lack(self, name: str, attribute: str) -> bool:
+        for file in self._by_name.get(name, ()):
+            known = self.members(file, name)
+            if known is not None and attribute not in known and not attribute[0] == attribute[-1] == "_":
+                return True
+        return False
 
     def lacks(self, path: str, origin: str, name: str) -> bool:
         """Whether a class is of the project, known in full, and has no such member, and its files set none of that name."""
@@ -275,9 +292,9 @@ class Members:
 
     def _collect(self, file: str, name: str) -> frozenset[str] | None:
         one = self.facts[file]["classes"][name]
-        if one["open"] or (file, name) in self._open:
+        if one["open"] or name in self._changed:
             return None
-        known = {*one["members"], *self._extra[file, name], *_KNOWN["object"], "register"}
+        known = {*one["members"], *self._extra.get(name, ()), *_KNOWN["object"], "register"}
         for base in one["bases"]:
             found = None if base in _KNOWN else self.find(file, base)
             inherited = _KNOWN.get(base) or (self.members(*found) if found else None)

@@ -12,6 +12,7 @@ from fixbot.detectors.facts import catches_import_error, handler_names, is_type_
 from fixbot.detectors.knowledge import table
 from fixbot.detectors.rewrites import loads, of_attribute, of_import, place_of
 from fixbot.detectors.source import SourceFile
+from fixbot.detectors.walk import walk
 
 _VERSIONED = re.compile(r"version|VERSION|PY2|PY3|\bsix\b|find_spec|hasattr|implementation|sys\.modules|_available\b")
 
@@ -114,7 +115,7 @@ def _attributes(source: SourceFile) -> Iterator[dict[str, Any]]:
     homes = {local: origin for local, origin in homes.items() if any(not all_moves()[index].get("gone") for index in _by_module()[origin])}
     if not homes or not _mentions(source, homes):
         return
-    for node in ast.walk(source.tree):
+    for node in walk(source.tree, (ast.Attribute,)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in homes:
             index = next((one for one in _by_module()[homes[node.value.id]] if node.attr in all_moves()[one]["names"]), None)
             if index is not None and loads(source, node.value.id) is not None and not _is_guarded(node, source):

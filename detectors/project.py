@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
@@ -34,7 +35,7 @@ class Skipped:
 
 
 class Project:
-    """A tree of files. ``files`` are the Python files to analyse, ``others`` every other file, both relative with ``/`` and sorted."""
+    """A tree of files. ``files`` are the Python files to analyse, ``others`` the names of all others, both relative with ``/`` and sorted."""
 
     def __init__(self, root: Path, files: Sequence[str], others: Sequence[str] = (), skipped: Sequence[Skipped] = ()) -> None:
         self.root = root
@@ -58,7 +59,7 @@ class Project:
 
     def with_collected(self, collected: Mapping[Collector, Mapping[str, Any]]) -> Project:
         """The same project, knowing what the collectors found."""
-        project = Project(self.root, self.files, self.others, self.skipped)
+        project = copy(self)
         project._collected = dict(collected)
         return project
 
@@ -150,21 +151,20 @@ def join(folder: str, name: str) -> str:
 def discover(root: Path, listed: Iterable[str] | None = None, exclude: Sequence[str] = ()) -> Project:
     """Look at the files below ``root``: those ``listed`` (relative paths, as git gives them) or, without a list, all of the tree.
 
-    Symbolic links are neither followed nor read, nothing but regular files is opened. Python files that are vendored, generated,
+    Symbolic links are neither followed nor read, nothing but regular files is opened. Python files that are vendored,
     over 1 MiB or excluded by a pattern (``fnmatch`` on the path or one of its folders) are skipped with the reason.
     """
     files: list[str] = []
     others: list[str] = []
     skipped: list[Skipped] = []
     for path in sorted(set(listed if listed is not None else _walk(root))):
+        if not path.endswith((".py", ".pyw")):
+            others.append(path)
+            continue
         try:
-            status = os.lstat(root / path)
+            status = os.lstat(os.path.join(root, path))
         except (OSError, ValueError):
             continue  # deleted in the work tree, or a name that the file system refuses
-        if not path.endswith((".py", ".pyw")):
-            if stat.S_ISREG(status.st_mode):
-                others.append(path)
-            continue
         reason = _skip_reason(root, path, status, exclude)
         if reason:
             skipped.append(Skipped(path, reason))
@@ -175,7 +175,10 @@ def discover(root: Path, listed: Iterable[str] | None = None, exclude: Sequence[
 
 def _walk(root: Path) -> Iterator[str]:
     for folder, folders, names in os.walk(root, followlinks=False):
-        folders[:] = [name for name in folders if name not in NEVER_WALKED and not os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))]
+        folders[:] = [name for name in folders if name not in NEVER_WALKED]
+        if "pyvenv.cfg" in names and folder != str(root):
+            folders.clear()
+            continue
         relative = os.path.relpath(folder, root).replace(os.sep, "/")
         for name in names:
             yield name if relative == "." else f"{relative}/{name}"
@@ -195,7 +198,7 @@ def _skip_reason(root: Path, path: str, status: os.stat_result, exclude: Sequenc
         return "vendored"
     if _matches(path, exclude):
         return "excluded by configuration"
-    if parts[-1].endswith(("_pb2.py", "_pb2_grpc.py")) or _is_generated(root / path):
+    if parts[-1].endswith(("_pb2.py", "_pb2_grpc.py")):
         return "generated"
     return ""
 
@@ -212,11 +215,10 @@ def _matches(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch(candidate, pattern.rstrip("/")) for pattern in patterns for candidate in candidates)
 
 
-def _is_generated(path: Path) -> bool:
-    try:
-        with open(path, "rb", opener=_open_regular) as file:
-            head = file.read(1024)
-    except OSError:
+def is_generated(data: bytes) -> bool:
+    """Whether a comment among a file's first lines says that a program wrote it."""
+    head = data[:1024]
+    if not any(mark in head for mark in _GENERATED):
         return False
     comments = [line for line in head.split(b"\n")[:12] if line.lstrip().startswith(b"#")]
     return any(mark in line for line in comments for mark in _GENERATED)

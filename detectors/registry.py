@@ -79,6 +79,12 @@ class Check:
     nodes: tuple[type[ast.AST], ...] = ()
     codes: tuple[str, ...] = ()
     collects: tuple[Collector, ...] = ()
+    when: Callable[[Any], bool] | None = None
+
+    @property
+    def name(self) -> str:
+        """Where the function is defined."""
+        return f"{self.function.__module__}.{self.function.__qualname__}"
 
     @property
     def project(self) -> bool:
@@ -115,6 +121,7 @@ def rule(
     fix: Fix = MODEL,
     hint: bytes | tuple[bytes, ...] = (),
     collects: Collector | tuple[Collector, ...] = (),
+    when: Callable[[Any], bool] | None = None,
 ) -> Callable[[Callable[..., Iterable[Report]]], Callable[..., Iterable[Report]]]:
     """Make a generator function a check of the rule that its module is.
 
@@ -124,7 +131,8 @@ def rule(
     - ``Ruff(("F821",))``: ``check(diagnostic, source)`` for each diagnostic with one of the codes;
     - with ``collects``: ``check(project)`` once, after every file went through the collectors. A collector takes a SourceFile
       and returns a JSON value that is cached with the file; ``project.collected(collector)`` gives ``{path: value}``. With
-      ``Ruff(...)`` too, the collector finds the file's diagnostics in ``source.diagnostics``.
+      ``Ruff(...)`` too, the collector finds the file's diagnostics in ``source.diagnostics``. ``when(project)`` may say, before any
+      file is read, that the check has nothing to say about a project.
     """
     collectors = (collects,) if callable(collects) else collects
 
@@ -137,6 +145,7 @@ def rule(
             nodes=() if on is None or isinstance(on, Ruff) else on if isinstance(on, tuple) else (on,),
             codes=on.codes if isinstance(on, Ruff) else (),
             collects=collectors,
+            when=when,
         )
         setattr(function, _ATTRIBUTE, check)
         return function

@@ -1,8 +1,8 @@
 """How a use of an old home is rewritten: decided on the syntax tree by the detector, carried out by the codemod.
 
 A rewriting is ``{"kind", "aliases", "uses"}``. ``kind``: ``from`` and ``module`` replace an import statement, ``attribute`` only a use.
-``aliases`` are the new [name, local name or None], in the order of the old ones. ``uses`` are [span, code] for expressions; ``@`` in the code is the local name of
-the new module.
+``aliases`` are the new [name, local name or None], in the order of the old ones. ``uses`` are [span, code] for expressions; ``@`` in the
+code is the local name of the new module.
 """
 
 from __future__ import annotations
@@ -102,11 +102,19 @@ def _calls(uses_of_it: Sequence[ast.expr], move: Move, source: SourceFile) -> li
                 uses.append([place_of(call, source), f"{prefix}escape({_code(call.args[0], source)}, quote=False)"])
             elif prefix:
                 uses.append([place_of(load, source), "@.escape"])
-        elif given != 1 or not call.args:
+        elif given != 1 or not call.args or not _is_compared(call, source):
             return None
         else:
             uses.append([place_of(load, source), f"{prefix}Version"])
     return uses
+
+
+def _is_compared(call: ast.Call, source: SourceFile) -> bool:
+    """Whether a version is compared at once with another one: a text, which distutils took too, would raise TypeError."""
+    compared = source.parent(call)
+    if not isinstance(compared, ast.Compare):
+        return False
+    return all(isinstance(one, ast.Call) and ast.dump(one.func) == ast.dump(call.func) for one in (compared.left, *compared.comparators))
 
 
 def _code(node: ast.expr, source: SourceFile) -> str:

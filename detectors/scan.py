@@ -11,14 +11,14 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fixbot.detectors.cache import Cache
 from fixbot.detectors.engines.ruff import Diagnostic, diagnose
 from fixbot.detectors.finding import Finding, Span, finding_from_json, with_fingerprints
-from fixbot.detectors.project import Project, Skipped
+from fixbot.detectors.project import Project, Skipped, is_generated
 from fixbot.detectors.registry import Check, Collector, Report, Rule, rules_version, select_rules
 from fixbot.detectors.source import SkippedFile, SourceFile
 from fixbot.detectors.suppressions import UNUSED, Suppression, apply_suppressions, suppressions
@@ -58,7 +58,12 @@ class Scan:
 
 def scan(project: Project, options: Options = Options(), progress: Callable[[int, int], None] | None = None) -> Scan:
     """Find candidate bugs. Raises KeyError for an unknown rule and EngineError when ruff cannot be run."""
-    rules = select_rules(options.select, options.ignore)
+    with _without_collector():
+        return _scan(project, options, progress)
+
+
+def _scan(project: Project, options: Options, progress: Callable[[int, int], None] | None) -> Scan:
+    rules = [_applicable(one, project) for one in select_rules(options.select, options.ignore)]
     results = _analyse_all(project, rules, options, progress)
     muting = {path: _suppressions(result) for path, result in results.items() if result.get("suppressions")}
     skipped = [Skipped(path, result["skipped"]) for path, result in results.items() if result.get("skipped")]
@@ -74,6 +79,11 @@ def scan(project: Project, options: Options = Options(), progress: Callable[[int
         files=tuple(path for path in project.files if path not in gone),
         rules=tuple(sorted(ran)),
     )
+
+
+def _applicable(one: Rule, project: Project) -> Rule:
+    """The rule without the checks that have nothing to say about this project."""
+    return replace(one, checks=tuple(check for check in one.checks if check.when is None or check.when(project)))
 
 
 def _muted(name: str, options: Options) -> bool:
@@ -102,7 +112,7 @@ def _analyse_all(
     project: Project, rules: Sequence[Rule], options: Options, progress: Callable[[int, int], None] | None
 ) -> dict[str, dict[str, Any]]:
     store = Cache(options.cache)
-    salt = "\0".join((rules_version(), *(one.id for one in rules)))
+    salt = "\0".join((rules_version(), *(check.name for one in rules for check in one.checks)))
     data: dict[str, bytes] = {}
     results: dict[str, dict[str, Any]] = {}
     for path in project.files:
@@ -110,6 +120,9 @@ def _analyse_all(
             data[path] = project.read(path)
         except OSError as error:
             results[path] = {"skipped": f"cannot be read: {error.strerror}"}
+    for path in [path for path, content in data.items() if is_generated(content)]:
+        results[path] = {"skipped": "generated"}
+        del data[path]
     keys = {path: _key(salt, path, content) for path, content in data.items()}
     known = store.get(keys.values())
     fresh = [path for path, key in keys.items() if key not in known]
@@ -139,26 +152,25 @@ def _analyse_fresh(
     codes = {code for one in rules for check in one.checks for code in check.codes}
     diagnostics = diagnose(project.root, list(data), codes) if data else {}
     jobs = [(path, content, diagnostics.get(path, [])) for path, content in data.items()]
-    ids = [one.id for one in rules]
     if options.jobs <= 1 or len(jobs) < _PARALLEL_FROM:
-        yield from _analyse_chunk(ids, jobs)
+        yield from _analyse_chunk(rules, jobs)
         return
     with ProcessPoolExecutor(options.jobs) as pool:
         chunks = [jobs[start : start + _CHUNK] for start in range(0, len(jobs), _CHUNK)]
-        for results in pool.map(_analyse_list, [ids] * len(chunks), chunks):
+        for results in pool.map(_analyse_list, [rules] * len(chunks), chunks):
             yield from results
 
 
 _Job = tuple[str, bytes, list[Diagnostic]]
 
 
-def _analyse_list(ids: Sequence[str], jobs: Sequence[_Job]) -> list[tuple[str, dict[str, Any]]]:
-    return list(_analyse_chunk(ids, jobs))
+def _analyse_list(rules: Sequence[Rule], jobs: Sequence[_Job]) -> list[tuple[str, dict[str, Any]]]:
+    with _without_collector():
+        return list(_analyse_chunk(rules, jobs))
 
 
-def _analyse_chunk(ids: Sequence[str], jobs: Iterable[_Job]) -> Iterator[tuple[str, dict[str, Any]]]:
-    rules = select_rules(ids) if ids else ()
-    with _without_collector(), warnings.catch_warnings():
+def _analyse_chunk(rules: Sequence[Rule], jobs: Iterable[_Job]) -> Iterator[tuple[str, dict[str, Any]]]:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path, content, diagnostics in jobs:
             yield path, analyse(SourceFile(path, content, diagnostics), rules)
@@ -182,6 +194,7 @@ def _without_collector() -> Generator[None]:
 def analyse(source: SourceFile, rules: Sequence[Rule]) -> dict[str, Any]:
     """Everything that the rules and their collectors say about one file, as JSON: findings, collected, suppressions, or skipped."""
     try:
+        _ = source.tree  # every file is parsed: a syntax error is worth a word even where no rule looks
         findings = list(_check_file(source, rules))
         collected = {_name(collector): value for collector in _collectors(rules) if (value := collector(source))}
     except SkippedFile as reason:
@@ -207,7 +220,7 @@ def _check_file(source: SourceFile, rules: Sequence[Rule]) -> Iterator[Finding]:
     by_code: defaultdict[str, list[tuple[Rule, Check]]] = defaultdict(list)
     for one in rules:
         for check in one.checks:
-            if check.project or (check.hints and not any(hint in source.data for hint in check.hints)):
+            if check.project or not _hinted(check.hints, source.data):
                 continue
             for kind in check.nodes:
                 handlers[kind].append((one, check))
@@ -220,6 +233,13 @@ def _check_file(source: SourceFile, rules: Sequence[Rule]) -> Iterator[Finding]:
         for node in walk(source.tree, handlers):
             for one, check in handlers[type(node)]:
                 yield from (_finding(one, check, entry, source) for entry in check.function(node, source))
+
+
+def _hinted(hints: Sequence[bytes], data: bytes) -> bool:
+    for hint in hints:
+        if hint in data:
+            return True
+    return not hints
 
 
 def _finding(one: Rule, check: Check, entry: Report, source: SourceFile) -> Finding:

@@ -10,11 +10,11 @@ import tokenize
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from fixbot.detectors.engines.ruff import Diagnostic
 from fixbot.detectors.finding import Span
-from fixbot.detectors.walk import descendants, parents
+from fixbot.detectors.walk import descendants, parents, walk
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _NODE = TypeVar("_NODE", bound=ast.AST)
@@ -86,8 +86,14 @@ class SourceFile:
 
     def column(self, line: int, offset: int) -> int:
         """The 1-based column in code points for an ``ast`` offset, which counts UTF-8 bytes."""
+        if self._is_ascii:
+            return offset + 1
         text = self.lines[line - 1]
         return (offset if text.isascii() else len(text.encode()[:offset].decode("utf-8", "replace"))) + 1
+
+    @cached_property
+    def _is_ascii(self) -> bool:
+        return self.data.isascii()
 
     def span(self, node: Located) -> Span:
         """Where a node stands."""
@@ -185,15 +191,8 @@ class SourceFile:
     @cached_property
     def import_statements(self) -> list[ast.Import | ast.ImportFrom]:
         """Every import statement of the file in source order, at any depth."""
-        found: list[ast.Import | ast.ImportFrom] = []
-        pending: list[ast.stmt] = list(reversed(self.tree.body))
-        while pending:
-            node = pending.pop()
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                found.append(node)
-            else:
-                pending.extend(reversed(list(_substatements(node))))
-        return found
+        found = walk(self.tree, (ast.Import, ast.ImportFrom))
+        return sorted(cast("Iterator[ast.Import | ast.ImportFrom]", found), key=lambda node: (node.lineno, node.col_offset))
 
     def qualified(self, node: ast.expr) -> str | None:
         """The dotted origin of a name or attribute chain: ``requests.get`` for ``r.get`` after ``import requests as r``.
@@ -248,7 +247,8 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
     yield from ((name, value) for name, value in names if name and not (isinstance(value, ast.Constant) and value.value is None))
 
 
-def _substatements(node: ast.stmt) -> Iterator[ast.stmt]:
+def substatements(node: ast.stmt) -> Iterator[ast.stmt]:
+    """The statements directly below one, those of its handlers and cases included."""
     for name in ("body", "handlers", "orelse", "finalbody", "cases"):
         for child in getattr(node, name, ()):
             if isinstance(child, ast.stmt):

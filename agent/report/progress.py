@@ -15,11 +15,8 @@ from fixbot.agent.report.text import line, plural
 
 
 @contextmanager
-def progress(console: Console, *, quiet: bool = False) -> Generator[Emit]:
+def progress(console: Console) -> Generator[Emit]:
     """A function that shows events until the block ends."""
-    if quiet:
-        yield lambda event: None
-        return
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         yield _Show(console, bar).show

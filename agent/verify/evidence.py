@@ -28,7 +28,9 @@ def evidence_lines(
     for patch in patches:
         for edit in patch.edits:
             edits[edit.path].add(edit)
-    maps = {path: _LineMap(base[path], in_order(changes), patched[path]) for path, changes in edits.items() if path.endswith((".py", ".pyw"))}
+    maps = {
+        path: _LineMap(base[path], in_order(changes), patched[path]) for path, changes in edits.items() if path.endswith((".py", ".pyw"))
+    }
     return {patch.finding: _lines_of(patch, findings[patch.finding], maps) for patch in patches}
 
 

@@ -55,7 +55,8 @@ def main() -> None:
     files = [str(path) for path in options.folder.rglob("*.py")]
     lines = sum(Path(path).read_bytes().count(b"\n") for path in files)
     with tempfile.TemporaryDirectory() as state:
-        env = os.environ | {"FIXBOT_STATE_DIR": state}
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {"FIXBOT_STATE_DIR": state}
+        cost([FIXBOT, "rules"], env=env)  # compiles the modules, as the first start after an installation does
         check = [FIXBOT, "check", str(options.folder), "--output-format", "json", "--quiet", "-j", "1"]
         parse, _ = cost([sys.executable, "-c", PARSE], "\0".join(files))
         cold, memory = cost(check, env=env)

@@ -7,8 +7,8 @@ import difflib
 import re
 from collections.abc import Iterator
 
-from fixbot.detectors.finding import CODEMOD, MODEL, Related, Severity, Span
-from fixbot.detectors.members import Members, members, value_after
+from fixbot.detectors.finding import CODEMOD, MODEL, Related, Severity
+from fixbot.detectors.members import Members, members, uses, value_after
 from fixbot.detectors.project import Project
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import SourceFile
@@ -18,18 +18,11 @@ from fixbot.detectors.source import SourceFile
 def check(project: Project) -> Iterator[Report]:
     """One finding for each use of a member that neither the class nor a base has, nor anything sets from outside."""
     index = Members(project)
-    for path, entry in project.collected(members).items():
-        missing = [use for use in entry.get("uses", ()) if index.lacks(path, use[0], use[1])]
-        if missing:
-            source = project.source(path)
-            for origin, name, span in missing:
-                node = _node(source, Span(*span))
-                if node is not None and not _expected(source, node):
-                    yield _report(index, path, source, node, index.find(path, origin) or (path, ""), name)
-
-
-def _node(source: SourceFile, span: Span) -> ast.Attribute | None:
-    return next((node for node in ast.walk(source.tree) if isinstance(node, ast.Attribute) and source.span(node) == span), None)
+    for path in index.suspects():
+        source = project.source(path)
+        for origin, node in uses(source):
+            if index.lacks(path, origin, node.attr) and not _expected(source, node):
+                yield _report(index, path, source, node, index.find(path, origin) or (path, ""), node.attr)
 
 
 def _expected(source: SourceFile, node: ast.Attribute) -> bool:

@@ -7,11 +7,12 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from fixbot.detectors.declared import Declared, declared_for
+from fixbot.detectors.declared import Declared, declared_for, declares_anything
 from fixbot.detectors.facts import catches_import_error, imports
 from fixbot.detectors.finding import CODEMOD, NO_FIX, Fix, Related, Severity, Span
 from fixbot.detectors.knowledge import table
@@ -44,12 +45,16 @@ def optional_imports(source: SourceFile) -> dict[str, str]:
     if b"lambda_handler" in source.data:
         found["*"] = "lambda"
     if b"except" in source.data or b"suppress" in source.data:
-        known = {name.partition(".")[0] for name in table("distributions")["distributions"]}
-        for node in source.import_statements:
+        for node in (one for one in source.import_statements if one.col_offset):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-            if any(name.partition(".")[0] in known for name in names) and (kind := _kind(node, source)):
+            if any(name.partition(".")[0] in _known_tops() for name in names) and (kind := _kind(node, source)):
                 found[str(node.lineno)] = kind
     return found
+
+
+@cache
+def _known_tops() -> frozenset[str]:
+    return frozenset(name.partition(".")[0] for name in table("distributions")["distributions"])
 
 
 def _kind(node: ast.stmt, source: SourceFile) -> str:
@@ -95,14 +100,14 @@ def _empty(value: ast.expr) -> bool:
     return (isinstance(value, ast.Constant) and not value.value) or (isinstance(value, ast.Dict) and not value.keys)
 
 
-@rule(severity=Severity.HIGH, fix=CODEMOD, collects=(imports, optional_imports))
+@rule(severity=Severity.HIGH, fix=CODEMOD, collects=(imports, optional_imports), when=declares_anything)
 def check(project: Project) -> Iterator[Report]:
     """One finding for each distribution and requirement file that lacks it, at the first import."""
     places: defaultdict[tuple[str, str], list[tuple[str, Mapping[str, Any], Severity]]] = defaultdict(list)
     declared: dict[str, Declared] = {}
-    loaded = _loaded(project)
+    loaded = cache(lambda: _loaded(project))
     for path, entries in sorted(project.collected(imports).items()):
-        if _is_apart(path):
+        if _is_apart(path) or not declared_for(project, path).nearest:
             continue
         optional: Mapping[str, str] = project.collected(optional_imports).get(path, {})
         for entry in entries:
@@ -111,7 +116,7 @@ def check(project: Project) -> Iterator[Report]:
                 continue
             here = declared_for(project, path)
             severity = _severity(entry, optional, here)
-            if severity is not None and not (here.library and path not in loaded):
+            if severity is not None and not (here.library and path not in loaded()):
                 target = _target(here)
                 declared[target.path] = here
                 places[distribution, target.path].append((path, entry, severity))

@@ -12,6 +12,7 @@ from fixbot.detectors.knowledge import table
 from fixbot.detectors.project import is_test
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import SourceFile, dotted
+from fixbot.detectors.walk import descendants
 
 _VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "request"})
 _OTHERS = frozenset(
@@ -112,7 +113,7 @@ def _unbounded(node: ast.Call, name: str, given: ast.expr | None, source: Source
 
 def _is_adapted(source: SourceFile) -> bool:
     """Whether the file gives its sessions a default timeout: through an adapter of its own, or by replacing a method."""
-    for node in ast.walk(source.tree):
+    for node in descendants(source.tree):
         match node:
             case ast.Call(func=ast.Attribute(attr="mount"), args=[_, adapter]) if (
                 source.made_by(adapter) != "requests.adapters.HTTPAdapter"
@@ -199,10 +200,10 @@ def _polled(nodes: list[ast.AST], source: SourceFile) -> dict[str, str]:
 
 def _asks_state(node: ast.If, polled: set[str]) -> bool:
     """Whether a condition compares something of a polled value with texts."""
-    for test in ast.walk(node.test):
+    for test in descendants(node.test):
         match test:
             case ast.Compare(left=left, ops=[ast.Eq() | ast.In()], comparators=[right]) if _is_text(right):
-                return not polled.isdisjoint(one.id for one in ast.walk(left) if isinstance(one, ast.Name))
+                return not polled.isdisjoint(one.id for one in descendants(left) if isinstance(one, ast.Name))
             case _:
                 pass
     return False
@@ -215,7 +216,7 @@ def _is_text(value: ast.expr) -> bool:
 
 
 def _subject(node: ast.If, polled: dict[str, str]) -> str:
-    return next(one.id for one in ast.walk(node.test) if isinstance(one, ast.Name) and one.id in polled)
+    return next(one.id for one in descendants(node.test) if isinstance(one, ast.Name) and one.id in polled)
 
 
 def _leaves(body: list[ast.stmt]) -> bool:

@@ -6,15 +6,16 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
+from functools import lru_cache
 from typing import Any
 
 from fixbot.detectors.finding import CODEMOD, MODEL, Fix, Severity, Span
-from fixbot.detectors.handlers import called_name, is_broad, leaves, own_nodes
+from fixbot.detectors.handlers import called_name, is_broad, leaves, own_nodes, own_statements
 from fixbot.detectors.knowledge import table
 from fixbot.detectors.project import Project, is_test
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import Function, SourceFile, dotted
-from fixbot.detectors.walk import walk
+from fixbot.detectors.walk import children, descendants, walk
 
 _HINTS = (b"sqlite", b"psycopg", b"pyodbc", b"mysql", b"MySQL", b"sqlcipher", b"mssql", b"racle", b"pg8000", b"sqlalchemy", b"sqlmodel")
 _USES = re.compile(rb"(?:with|=)[ \t(\r\n]+(?:await )?[\w.]*?(?:[cC]onn|[dD][bB]|[dD]atabase|[sS]ql|SQL|[sS]ession)\w*\(")
@@ -32,13 +33,22 @@ _Leak = tuple[ast.Call, str, str, Fix]  # a call, what it must open ("transactio
 @rule((ast.With, ast.FunctionDef, ast.AsyncFunctionDef), severity=Severity.HIGH, fix=CODEMOD, hint=_HINTS)
 def check(node: ast.With | Function, source: SourceFile) -> Iterator[Report]:
     """What the file opens itself, or by a function of its own."""
-    for call, _, message, fix in _leaks(node, source, lambda call: filter(None, [_kind(call, source)])) if not is_test(source.path) else ():
+    if not _has_driver(source):
+        return
+    for call, _, message, fix in _leaks(node, source, lambda call: filter(None, [_kind(call, source)])):
         yield report(call, message, fix=fix)
+
+
+@lru_cache(maxsize=2)
+def _has_driver(source: SourceFile) -> bool:
+    """Whether a file outside the tests imports a module of which a call opens a connection."""
+    known = {name.partition(".")[0] for kind in ("connections", "makers") for name in table("connection_not_closed")[kind]}
+    return not is_test(source.path) and any(origin.partition(".")[0] in known for origin in source.imports.values())
 
 
 def factories(source: SourceFile) -> dict[str, str]:
     """The names of a file's top level that open a connection when they are called, with what ``with`` does to it."""
-    body = source.tree.body if any(hint in source.data for hint in _HINTS) else []
+    body = source.tree.body if any(hint in source.data for hint in _HINTS) and _has_driver(source) else []
     return {name: kind for node in body for name in _names_of(node) if (kind := _made_by(name, source))}
 
 
@@ -153,7 +163,7 @@ def _leaks(node: ast.With | Function, source: SourceFile, kinds: Callable[[ast.C
 
 def _bound_calls(function: Function) -> Iterator[tuple[ast.stmt, ast.Call, str]]:
     """The statements ``name = call()`` of a function, also awaited and annotated."""
-    for node in own_nodes(function.body):
+    for node in own_statements(function.body):
         if isinstance(node, ast.Assign | ast.AnnAssign):
             target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else getattr(node, "target", None)
             value = node.value.value if isinstance(node.value, ast.Await) else node.value
@@ -168,11 +178,11 @@ def _with_fix(node: ast.With, name: str, source: SourceFile) -> Fix | None:
         return None
     nodes = list(own_nodes(scope.body))
     binding = [one for one in nodes if isinstance(one, ast.With) and any(_is(item.optional_vars, name) for item in one.items)]
-    inside = {part for other in binding for part in ast.walk(other)}
+    inside = {part for other in binding for part in descendants(other)}
     for part in nodes:
         if (_is(part, name) and part not in inside) or _closes(part, name) or _keeps(part, name):
             return None
-    own = list(ast.walk(node))
+    own = list(descendants(node))
     cursors = _cursors(name, own) - {name}
     late = any(isinstance(part, ast.Name) and part.id in cursors and part.lineno > (node.end_lineno or 0) for part in nodes)
     return MODEL if late or _lends(own, cursors | {name}, name) else CODEMOD
@@ -185,7 +195,7 @@ def _leak(function: Function, statement: ast.stmt, name: str, kind: str, source:
         return None
     held = any(isinstance(part, ast.withitem) and _is(part.context_expr, name) for part in nodes)
     cleanups = [one for part in nodes if isinstance(part, ast.Try | ast.TryStar) for one in (*part.finalbody, *part.handlers)]
-    if (held and kind == "closes") or any(_closes(part, name) for one in cleanups for part in ast.walk(one)):
+    if (held and kind == "closes") or any(_closes(part, name) for one in cleanups for part in descendants(one)):
         return None
     if not any(_closes(part, name) for part in nodes):
         passed = any(isinstance(part, ast.Call) and any(_is(one, name) for one in _arguments(part)) for part in nodes)
@@ -214,7 +224,7 @@ def is_close(statement: ast.stmt, name: str) -> bool:
 
 def _is_own(function: Function, name: str, nodes: Sequence[ast.AST]) -> bool:
     """Whether the name is bound once, to the connection, and the connection stays with the function."""
-    bound = sum(arg.arg == name for arg in ast.walk(function.args) if isinstance(arg, ast.arg))
+    bound = sum(arg.arg == name for arg in descendants(function.args) if isinstance(arg, ast.arg))
     for part in nodes:
         bound += _is(part, name) and not isinstance(getattr(part, "ctx", None), ast.Load)
         if isinstance(part, ast.Assign) and isinstance(part.value, ast.Constant) and _is(part.targets[0], name):
@@ -225,8 +235,8 @@ def _is_own(function: Function, name: str, nodes: Sequence[ast.AST]) -> bool:
 def _may_fail(statement: ast.stmt, name: str) -> bool:
     """Whether a statement calls anything but ``name.cursor()`` outside a ``try`` that swallows every error."""
     if isinstance(statement, ast.Try) and any((one.type is None or is_broad(one)) and not leaves(one) for one in statement.handlers):
-        return any(isinstance(part, ast.Return) for part in ast.walk(statement))
-    calls = [part for part in ast.walk(statement) if isinstance(part, ast.Call | ast.Yield)]
+        return any(isinstance(part, ast.Return) for part in descendants(statement))
+    calls = [part for part in descendants(statement) if isinstance(part, ast.Call | ast.Yield)]
     return any(not (isinstance(part, ast.Call) and dotted(part.func) == f"{name}.cursor") for part in calls)
 
 
@@ -256,9 +266,9 @@ def _keeps(part: ast.AST, name: str) -> bool:
             stored = any(not isinstance(target, ast.Name) for target in targets) and _outlives(value, {name})
             return stored or any(_is(one, name) for one in _items(value))
         case ast.Dict() | ast.Set() | ast.List():
-            return any(_is(one, name) for one in ast.iter_child_nodes(part))
+            return any(_is(one, name) for one in children(part))
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() | ast.ClassDef():
-            return any(_is(one, name) for one in ast.walk(part))
+            return any(_is(one, name) for one in descendants(part))
         case ast.Global(names=names) | ast.Nonlocal(names=names):
             return name in names
         case _:

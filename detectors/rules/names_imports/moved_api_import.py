@@ -91,8 +91,10 @@ def _message(entry: Mapping[str, Any], move: Move, broken: bool, shim: bool) -> 
         state = f"{old} {verb} not in {owner}"
     elif broken:
         state = f"{old} {verb} gone since {owner} {move['removed']}" + (", only setuptools still provides it" if shim else "")
+    elif "removed" in move:
+        state = f"{old} {verb} gone with {owner} {move['removed']}"
     else:
-        state = f"{old} {verb} deprecated" + (f" and gone since {owner} {move['removed']}" if "removed" in move else "")
+        state = f"{old} {verb} deprecated"
     if "to" not in move:
         return f"{state}: {move['advice']}"
     new = ", ".join(f"`{move['to']}.{move['names'][name]}`" for name in names) or f"`{move['to']}`"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
-from fixbot.detectors.facts import definitions, imports
+from fixbot.detectors.facts import definitions
 from fixbot.detectors.finding import CODEMOD, MODEL, Related, Severity, Span
 from fixbot.detectors.knowledge import exported_by
 from fixbot.detectors.project import Project, is_test
 from fixbot.detectors.registry import Report, Ruff, report, rule
-from fixbot.detectors.source import SourceFile
-
+from fixbot.detectors.source import SkippedFile, SourceFile
 
 _PYTHON_2 = frozenset({"basestring", "cmp", "execfile", "file", "long", "raw_input", "reduce", "reload", "unichr", "unicode", "xrange"})
 
@@ -57,14 +57,14 @@ def _in_annotation(node: ast.Name, source: SourceFile) -> bool:
     return False
 
 
-@rule(Ruff(("F821",)), severity=Severity.CRITICAL, fix=CODEMOD, collects=(uses, definitions, imports))
+@rule(Ruff(("F821",)), severity=Severity.CRITICAL, fix=CODEMOD, collects=uses)
 def check(project: Project) -> Iterator[Report]:
     """One finding a use; the import that would bind the name is looked for in the standard library, the file's imports, the project."""
-    homes = _homes(project)
     for path, entries in project.collected(uses).items():
+        source = project.source(path)
         for entry in entries:
             name: str = entry["name"]
-            origin = _origin(project, path, entry, homes)
+            origin = _origin(project, source, entry)
             related = [Related(origin["path"], 1, f"defines `{name}`")] if origin and "path" in origin else []
             yield report(
                 Span(*entry["span"]),
@@ -83,39 +83,39 @@ def _statement(origin: Mapping[str, Any]) -> str:
     return f"from {origin['module']} import {origin['name']}" if origin["name"] else f"import {origin['module']}"
 
 
-def _origin(project: Project, path: str, entry: Mapping[str, Any], homes: Mapping[str, list[str]]) -> dict[str, Any] | None:
+def _origin(project: Project, source: SourceFile, entry: Mapping[str, Any]) -> dict[str, Any] | None:
     """What to import: ``{"module", "name"}``, and ``path`` where it is of this project; None when nothing or more than one thing fits."""
     name: str = entry["name"]
-    if entry["dotted"] and name in sys.stdlib_module_names and not project.holds(name, path):
+    if entry["dotted"] and name in sys.stdlib_module_names and not project.holds(name, source.path):
         return {"module": name, "name": None}
-    imported = [one["module"] for one in project.collected(imports).get(path, ()) if one["names"] is not None and not one["level"]]
-    candidates = {module for module in imported if name in exported_by(module)} | _imported_elsewhere(project, name, imported)
+    known = _mentioning(project, name)
+    imported = _modules(source)
+    candidates = {module for module in imported if name in exported_by(module)}
+    candidates |= {module for other in known for module in imported if f"{module}.{name}" == other.imports.get(name)}
     if len(candidates) == 1:
         return {"module": candidates.pop(), "name": name}
-    if candidates or len(homes.get(name, ())) != 1:
+    homes = [other.path for other in known if not is_test(other.path) and name in definitions(other).get("own", ())]
+    if candidates or len(homes) != 1 or homes[0] == source.path:
         return None
-    home = homes[name][0]
-    module = project.module_name(home)
-    if home == path or not module or project.resolve(module, path) != home:
+    module = project.module_name(homes[0])
+    if not module or project.resolve(module, source.path) != homes[0]:
         return None
-    return {"module": module, "name": name, "path": home}
+    return {"module": module, "name": name, "path": homes[0]}
 
 
-def _imported_elsewhere(project: Project, name: str, modules: list[str]) -> set[str]:
-    """Those of the modules from which another file of the project imports the name."""
-    return {
-        one["module"]
-        for entries in project.collected(imports).values()
-        for one in entries
-        if one["module"] in modules and not one["level"] and any(pair == [name, name] for pair in one["names"] or ())
-    }
+def _modules(source: SourceFile) -> set[str]:
+    """The modules that a file imports names from."""
+    nodes = (node for node in source.import_statements if isinstance(node, ast.ImportFrom))
+    return {node.module for node in nodes if node.module and not node.level}
 
 
-def _homes(project: Project) -> dict[str, list[str]]:
-    """Name -> the files that define it at their top level by themselves, tests left out."""
-    homes: defaultdict[str, list[str]] = defaultdict(list)
-    for path, entry in project.collected(definitions).items():
-        if not is_test(path):
-            for name in entry["own"]:
-                homes[name].append(path)
-    return homes
+@lru_cache(maxsize=64)
+def _mentioning(project: Project, name: str) -> list[SourceFile]:
+    """The files of the project that hold a name and can be parsed."""
+    found: list[SourceFile] = []
+    for path in project.files:
+        with suppress(OSError, SkippedFile):
+            source = project.source(path)
+            if name.encode() in source.data and source.tree:
+                found.append(source)
+    return found

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fixbot.detectors.finding import CODEMOD, MODEL, UNSAFE_CODEMOD, Fix, Related, Severity, Span
+from fixbot.detectors.handlers import called_name
 from fixbot.detectors.project import Project, is_test
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import SourceFile
@@ -16,6 +17,7 @@ from fixbot.detectors.walk import descendants, walk
 
 _MARK = re.compile(rb"utcnow|utcfromtimestamp|astimezone\(|tzinfo=|localize\(|\.now\(|\.today\(|fromtimestamp\(|strptime|fromisoformat")
 _PARSERS = frozenset({"fromisoformat", "strptime", "isoparse", "parse_datetime", "parse_date"})
+_NAMES = _PARSERS | {"utcnow", "utcfromtimestamp", "now", "today", "fromtimestamp", "astimezone", "replace", "localize"}
 _NAIVE_STORE = re.compile(
     rb"(?:Column|mapped_column)\([^()]*\b(?:DateTime|TIMESTAMP)\b(?:\(\))?\s*[,)]"
     rb"|Mapped\[[^=\n]*\bdatetime\b[^=\n]*\](?!.*timezone=True)"
@@ -52,11 +54,14 @@ def times(source: SourceFile) -> dict[str, Any]:
     if not _MARK.search(source.data):
         return found
     sites: list[dict[str, Any]] = []
-    for node in walk(source.tree, (ast.Call, ast.keyword)):
+    names = _NAMES | {local for local, origin in source.imports.items() if origin.startswith("datetime.")}
+    for node in walk(source.tree, (ast.Call, ast.keyword) if b"utcnow" in source.data else (ast.Call,)):
         if isinstance(node, ast.keyword):
             sites.extend(_factory(node, source))
             continue
         assert isinstance(node, ast.Call)
+        if called_name(node) not in names:
+            continue
         name = source.qualified(node.func) or ""
         if name in UTC_CALLS or (name in LOCAL_CALLS and len(node.args) == name.endswith("fromtimestamp") and not node.keywords):
             uses = list(uses_of(node, source))
