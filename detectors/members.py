@@ -33,6 +33,7 @@ STYLES: dict[str, Callable[[str], str]] = {
 _FUNCTIONS = frozenset([ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef])
 _BINDING = frozenset([ast.Attribute, ast.Name, ast.arg, ast.Import, ast.ImportFrom]) | _FUNCTIONS
 _PAIR = re.compile(rb"\b(_*[A-Z]\w*)\.([A-Za-z_]\w*)([ \t]*[-+*/|&^%@<>:]*=(?!=))?")  # Name.x, with what sets it
+_CHANGERS = (b"etattr(", b"delattr(", b"mapper(", b"map_imperatively(", b"instrument", b"add_metaclass(", b"classImplements(")
 _CHANGES = re.compile(rb"\b(?:[sd]etattr|\w*mapper|map_imperatively|instrument\w*|add_metaclass|classImplements)\(\s*([\w.]+)")
 
 
@@ -65,7 +66,8 @@ def members(source: SourceFile) -> dict[str, Any]:
     pairs = {(name.decode(), attribute.decode(), bool(sets)) for name, attribute, sets in _PAIR.findall(data)}
     found["pairs"] = sorted({(name, attribute) for name, attribute, _ in pairs})
     found["set"] = sorted({(name, attribute) for name, attribute, sets in pairs if sets})
-    found["changed"] = sorted({name.rpartition(b".")[2].decode() for name in _CHANGES.findall(data)})
+    if any(word in data for word in _CHANGERS):
+        found["changed"] = sorted({name.rpartition(b".")[2].decode() for name in _CHANGES.findall(data)})
     return {name: value for name, value in found.items() if value}
 
 

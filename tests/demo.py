@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -22,9 +21,10 @@ def main() -> int:
         subprocess.run(["git", *command], cwd=target, check=True)
     python = Path(sys.executable)
     command = [python.parent / "fixbot", "run", target.relative_to(Path.cwd()) if target.is_relative_to(Path.cwd()) else target]
-    environment = os.environ | {"FIXBOT_STATE_DIR": str(folder / "state")}
     print(f"$ fixbot run {command[-1]} --python {python.relative_to(ROOT)} --exit-zero", flush=True)
-    return subprocess.run([*command, "--python", python, "--exit-zero"], env=environment, check=False).returncode
+    code = subprocess.run([*command, "--python", python, "--exit-zero"], check=False).returncode
+    print(f"\nThe copy is in {command[-1]}; fixbot is {python.parent.relative_to(ROOT)}/fixbot here.")
+    return code
 
 
 if __name__ == "__main__":

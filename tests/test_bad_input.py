@@ -146,7 +146,9 @@ def test_repository_settings_cannot_steer(make_repository: MakeRepository, fixbo
 
 
 def test_repository_settings_that_are_allowed(make_repository: MakeRepository, fixbot: RunFixbot) -> None:
-    folder = make_repository({**FILES, "pyproject.toml": '[tool.fixbot]\nignore = ["undefined-name"]\nexclude = ["gen/*"]\n', "gen/a.py": BUG})
+    folder = make_repository(
+        {**FILES, "pyproject.toml": '[tool.fixbot]\nignore = ["undefined-name"]\nexclude = ["gen/*"]\n', "gen/a.py": BUG}
+    )
     assert fixbot("check", folder).returncode == 0
     assert fixbot("check", folder, "--isolated").returncode == 1
 

@@ -705,3 +705,9 @@ def test_damaged_cache_entry_is_built_again(tree: Path, found: Resolve) -> None:
     assert found(tree, progress=again).python == environment.python
     assert again == ["installing 2 packages"]
     assert environment.python.exists()
+
+
+def test_comments_behind_requirements_of_tox(tmp_path: Path) -> None:
+    write(tmp_path, {"tox.ini": "[testenv]\ndeps =\n    attrs < 21.1.0  # see https://example.com/608\n    # nothing\n    pytest\n"})
+    found = declared(tmp_path)
+    assert (dict(found.tests), found.notes) == ({"tox.ini": ("attrs<21.1.0", "pytest")}, ())

@@ -55,13 +55,14 @@ def read_file(tree: Path, path: str, kind: Kind, seen: set[str]) -> Iterator[Dec
     seen.add(path)
     text = re.sub(r"\\\r?\n", " ", read_text(tree, path))
     for raw in text.splitlines():
-        line = re.sub(r"(^|\s)#.*$", "", raw).strip()
-        if line:
-            yield from declarations(tree, line, kind, path, seen)
+        yield from declarations(tree, raw, kind, path, seen)
 
 
 def declarations(tree: Path, line: str, kind: Kind, source: str, seen: set[str]) -> Iterator[Declaration]:
     """What one line in the format of requirement files declares; an included file gives all of its lines."""
+    line = re.sub(r"(^|\s)#.*$", "", line).strip()
+    if not line:
+        return
     option = _OPTION.fullmatch(line)
     folder = os.path.dirname(source)
     if option and option[1] in {"-r", "--requirement", "-c", "--constraint"}:
