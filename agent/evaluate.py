@@ -127,7 +127,7 @@ def _evaluate(folder: Path, python: Path | None, sandbox: str, detect_only: bool
     with tempfile.TemporaryDirectory(prefix="fixbot-eval-") as name:
         place = Path(name)
         target = place / manifest.name
-        shutil.copytree(folder / "repo", target, symlinks=True)
+        shutil.copytree(folder / "repo", target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         _commit(target)
         if detect_only:
             findings = list(scan(discover(target, ws.list_files(target)), Options()).findings)

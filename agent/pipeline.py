@@ -82,9 +82,9 @@ def _new(ledger: Ledger, repository: Path, settings: Settings) -> RunRecord:
 
 
 def _remove_leftovers(ledger: Ledger, state: Path, current: RunRecord) -> None:
-    """Clear away what killed runs of this repository have left; the lock is held, so none of them is alive."""
+    """Clear away what killed runs of this repository, this one included, have left; the lock is held, so none of them is alive."""
     for record in ledger.runs(current.repository):
-        if record.status != "finished" and record.id != current.id:
+        if record.status != "finished":
             shutil.rmtree(state / "runs" / record.id, ignore_errors=True)
 
 

@@ -273,15 +273,16 @@ def _judge(
     def judge(some: Sequence[Patch], select: tuple[str, ...] | None) -> Delta:
         nonlocal last, lines
         changed = apply_patches(some, base)
-        label = f"tests with {len(some)} fixes" if len(some) > 1 else "tests with 1 fix"
+        label = f"tests with {len(some)} {'fix' if len(some) == 1 else 'fixes'}"
         if select is not None:
+            label = f"{label}, only {len(select)} that failed"
             run = runner.run(tree.commit, changed, label=label, patches=len(some), select=select)
             return compare(baseline, run, frozenset(select))
         lines = evidence_lines(some, tree.findings, base, changed)
         last = runner.run(tree.commit, changed, label=label, patches=len(some), watch=watched(lines.values()))
         return compare(baseline, last)
 
-    batch = verify_batch(patches, judge)
+    batch = verify_batch(patches, judge, wary=bool(baseline.flaky))
     return batch, lines, last if batch.accepted else None
 
 

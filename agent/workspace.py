@@ -6,7 +6,6 @@ written from blobs by this project, not by ``git checkout``: their bytes are the
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -28,7 +27,6 @@ from fixbot.agent.trees import changed_lines, list_files
 
 __all__ = [
     "Workspace",
-    "blob_id",
     "changed_lines",
     "commit",
     "deliver",
@@ -177,11 +175,6 @@ def read(workspace: Workspace, commit: str, path: str) -> bytes:
     if name != os.fsencode(path) or not head.startswith(b"100"):
         raise RepositoryError(f"{path!r} is not a regular file in commit {commit[:12]}", "look at another commit or path")
     return git.run(_inner(workspace), "cat-file", "blob", head.split()[2].decode(), outside=workspace.repository)
-
-
-def blob_id(data: bytes, algorithm: str = "sha1") -> str:
-    """Name that git gives to a file's content, computed without git; ``algorithm`` is ``sha256`` where ids have 64 digits."""
-    return hashlib.new(algorithm, b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def export(workspace: Workspace, destination: Path, commit: str | None = None, overlay: Mapping[str, bytes] | None = None) -> None:

@@ -35,7 +35,7 @@ class Skipped:
 
 
 class Project:
-    """A tree of files. ``files`` are the Python files to analyse, ``others`` the names of all others, both relative with ``/`` and sorted."""
+    """A tree of files. ``files`` are the Python files to analyse, ``others`` all others, both as sorted relative paths with ``/``."""
 
     def __init__(self, root: Path, files: Sequence[str], others: Sequence[str] = (), skipped: Sequence[Skipped] = ()) -> None:
         self.root = root

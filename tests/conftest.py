@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore = ["typing"]  # holds a link to the project's folder, for type checkers
 FIXBOT = Path(sys.executable).with_name("fixbot")
 AUTHOR = {
     "GIT_AUTHOR_NAME": "Test",

@@ -16,7 +16,7 @@ def main() -> int:
     folder = ROOT / ".demo"
     shutil.rmtree(folder, ignore_errors=True)
     target = folder / "ai2text"
-    shutil.copytree(ROOT / "eval_repos" / "ai2text" / "repo", target)
+    shutil.copytree(ROOT / "eval_repos" / "ai2text" / "repo", target, ignore=shutil.ignore_patterns("__pycache__"))
     for command in (("init", "--quiet", "--initial-branch=main"), ("add", "--all"), (*AUTHOR, "commit", "--quiet", "--message=Import")):
         subprocess.run(["git", *command], cwd=target, check=True)
     python = Path(sys.executable)

@@ -63,6 +63,18 @@ def test_flaky_failure_rejects_nothing() -> None:
     assert batch.final.flaky == ("test_flaky",)
 
 
+def test_wary_of_tests_that_also_fail_without_patches() -> None:
+    class Shaky(Suite):
+        def __call__(self, patches: Sequence[Patch], select: tuple[str, ...] | None) -> Delta:
+            delta = super().__call__(patches, select)
+            return Delta((*delta.newly_failing, "test_shaky"))
+
+    batch = verify_batch(make(5), Shaky({"3"}), wary=True)
+    assert [patch.finding for patch in batch.accepted] == ["0", "1", "2", "4"]
+    assert batch.rejected["3"].newly_failing == ("test_3",)
+    assert batch.final.flaky == ("test_shaky",)
+
+
 def test_a_pair_that_is_bad_together_loses_only_one() -> None:
     batch = verify_batch(make(6), Suite(set(), [("1", "4")]))
     assert [patch.finding for patch in batch.accepted] == ["0", "1", "2", "3", "5"]

@@ -798,7 +798,8 @@ def groups_and_folders() -> set[Path]:
     return made
 
 
-def test_leaves_nothing_on_the_host(any_box: Box) -> None:
+def test_leaves_nothing_on_the_host(any_box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # other tests that run now make folders of their own
     before = groups_and_folders()
     any_box.run("sh", "-c", "mkdir -p $HOME/a/b $TMPDIR/c; echo x > $HOME/a/b/f; sleep 9 & exit 1")
     any_box.run("sleep", "9", seconds=0.3)

@@ -49,7 +49,7 @@ def github(findings: Sequence[Finding]) -> Iterator[str]:
     """Workflow commands that GitHub shows as annotations."""
     for one in findings:
         place = {
-            "file": one.path,
+            "file": line(one.path),
             "line": str(one.span.line),
             "endLine": str(one.span.end_line),
             "col": str(one.span.column),

@@ -11,6 +11,8 @@ from fixbot.patchers.patch import Patch
 Judge = Callable[[Sequence[Patch], tuple[str, ...] | None], Delta]
 """Runs the suite with these patches: all of it, or only the named tests. Raises nothing for a bad run: the Delta says it."""
 
+_WARY_RUNS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -21,26 +23,37 @@ class Batch:
     final: Delta = field(default_factory=Delta)
 
 
-def verify_batch(patches: Sequence[Patch], judge: Judge) -> Batch:
+def verify_batch(patches: Sequence[Patch], judge: Judge, *, wary: bool = False) -> Batch:
     """Split patches into those that can be applied together without making a test worse, and the rest.
 
     One bad patch among n costs at most log2(n) + 4 runs, and only the first and the last of them are whole: the search between them
-    runs just the tests that failed. Tests that pass when they are run again are flaky and decide nothing. Of patches that are bad only
-    together the later one is taken for the bad one.
+    runs just the tests that failed. Tests that pass when they are run again are flaky and decide nothing; where flaky tests are known
+    (``wary``), failing ones must also pass again without any patch. Of patches that are bad only together the later one is taken for
+    the bad one.
     """
     accepted = list(patches)
     rejected: dict[str, Delta] = {}
+    excused: set[str] = set()
+
+    def ask(some: Sequence[Patch], select: tuple[str, ...] | None) -> Delta:
+        delta = judge(some, select)
+        return replace(delta, newly_failing=tuple(name for name in delta.newly_failing if name not in excused))
+
     while accepted:
-        whole = judge(accepted, None)
+        whole = ask(accepted, None)
+        if wary and whole.newly_failing:
+            for _ in range(_WARY_RUNS):
+                excused.update(judge([], whole.newly_failing).newly_failing)
+            whole = replace(whole, newly_failing=tuple(name for name in whole.newly_failing if name not in excused))
         if whole.good:
-            return Batch(tuple(accepted), rejected, whole)
+            return Batch(tuple(accepted), rejected, replace(whole, flaky=tuple(sorted(excused))))
         focus = whole.newly_failing or None
-        if focus and judge(accepted, focus).good:
-            again = judge(accepted, None)
+        if focus and ask(accepted, focus).good:
+            again = ask(accepted, None)
             if again.good:
-                return Batch(tuple(accepted), rejected, replace(again, flaky=focus))
+                return Batch(tuple(accepted), rejected, replace(again, flaky=tuple(sorted({*focus, *excused}))))
             focus, whole = None, again  # they fail only among the others: each probe must be a whole run
-        bad, delta = _find_bad(accepted, focus, whole, judge)
+        bad, delta = _find_bad(accepted, focus, whole, ask)
         accepted.remove(bad)
         rejected[bad.finding] = delta
     return Batch((), rejected)

@@ -41,7 +41,7 @@ def _lines_of(patch: Patch, finding: Finding, maps: Mapping[str, _LineMap]) -> L
         if path in maps:
             changed = {number for edit in patch.edits if edit.path == path for number in maps[path].changed(edit)}
             statements = maps[path].statements(changed)
-            imports_only = imports_only and statements <= maps[path].imports
+            imports_only = imports_only and bool(statements) and statements <= maps[path].imports
             lines[path] = frozenset(statements)
     if imports_only and finding.path in lines:
         moved = maps[finding.path].moved(finding.span.line)

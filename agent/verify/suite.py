@@ -84,7 +84,7 @@ def run_suite(
     mount = mount if sandbox.moves else tree
     watch = {str(mount / path): (path, frozenset(lines)) for path, lines in options.watch.items()}
     events = Events(secrets.token_hex(16), watch, on_progress)
-    with tempfile.TemporaryDirectory(prefix="fixbot-suite-") as folder:
+    with tempfile.TemporaryDirectory(prefix="suite-", dir=tree.parent) as folder:
         place = Path(folder).resolve()
         kit = _Kit(place, _INSIDE if sandbox.moves else place)
         _write(kit, environment, options, watch)

@@ -102,7 +102,11 @@ def make_baseline(runs: list[SuiteResult]) -> Baseline:
     outcomes: dict[str, set[TestOutcome | None]] = {
         name: {run.tests[name].outcome if name in run.tests else None for run in runs} for name in sorted(names)
     }
-    stable = {name: outcome for name, seen in outcomes.items() for outcome in seen if len(seen) == 1 and outcome is not None}
+    stable: dict[str, TestOutcome] = {}
+    for name, seen in outcomes.items():
+        outcome = next(iter(seen))
+        if len(seen) == 1 and outcome is not None:
+            stable[name] = outcome
     flaky = tuple(sorted(names - stable.keys()))
     baseline = Baseline(stable, flaky)
     if not any(outcome in _GOOD for outcome in baseline.stable.values()):
