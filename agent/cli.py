@@ -272,7 +272,7 @@ def doctor(path: PathArgument = Path(), python: Python = None) -> None:
 
 @app.command(name="eval")
 def evaluate(
-    repositories: Annotated[list[Path], typer.Argument(help="Folders with manifest.toml, hidden_tests and repo, as in eval_repos.")],
+    repositories: Annotated[list[Path], typer.Argument(help="Evaluation repositories, or a folder of them, as eval_repos.")],
     python: Python = None,
     detect_only: Annotated[bool, typer.Option("--detect-only", help="No fixes: only recall and decoys.")] = False,
     output_format: Annotated[Format, typer.Option("--output-format", help="full or json.")] = Format.FULL,

@@ -117,12 +117,16 @@ class Evaluation:
 
 
 def evaluate(folders: Sequence[Path], *, python: Path | None, sandbox: str, detect_only: bool, emit: Emit) -> list[Evaluation]:
-    """Measure fixbot on evaluation repositories, each in a copy. Raises UsageError for a folder that is none."""
-    return [_evaluate(folder, python, sandbox, detect_only, emit) for folder in folders]
+    """Measure fixbot on evaluation repositories, each in a copy; a folder of them stands for all in it.
+
+    Raises UsageError, before anything runs, for a folder that is neither.
+    """
+    found = [one for folder in folders for one in sorted(path.parent for path in folder.glob("*/manifest.toml")) or [folder]]
+    manifests = [(folder, _manifest(folder)) for folder in found]
+    return [_evaluate(folder, manifest, python, sandbox, detect_only, emit) for folder, manifest in manifests]
 
 
-def _evaluate(folder: Path, python: Path | None, sandbox: str, detect_only: bool, emit: Emit) -> Evaluation:
-    manifest = _manifest(folder)
+def _evaluate(folder: Path, manifest: Manifest, python: Path | None, sandbox: str, detect_only: bool, emit: Emit) -> Evaluation:
     emit(Note(f"evaluating {manifest.name}"))
     with tempfile.TemporaryDirectory(prefix="fixbot-eval-") as name:
         place = Path(name)
