@@ -7,7 +7,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +18,10 @@ from fixbot.agent.environments import Environment, resolve
 from fixbot.agent.errors import NoEnvironmentError, UsageError
 from fixbot.agent.events import Delivered, Emit, Found, Note, Progress, Started
 from fixbot.agent.result import Outcome, RunResult, Status
-from fixbot.agent.rounds import Rounds, fix_rounds
+from fixbot.agent.rounds import fix_rounds
 from fixbot.agent.sandbox.base import Limits, MiB, Sandbox
 from fixbot.agent.sandbox.choose import choose
+from fixbot.agent.session import Rounds
 from fixbot.agent.store import Ledger, RunRecord
 from fixbot.agent.verify.runner import SuiteRunner
 from fixbot.agent.verify.suite import SuiteOptions, SuiteResult
@@ -163,8 +164,8 @@ class _Run:
             settings.test_command, settings.timeout, settings.test_timeout, Limits(settings.timeout, memory=settings.memory * MiB)
         )
 
-        def memo(key: str, compute: object) -> SuiteResult:
-            return self.ledger.step(self.record.id, key, compute, SuiteResult.from_json, SuiteResult.to_json)  # pyright: ignore[reportArgumentType, reportUnknownVariableType]
+        def memo(key: str, compute: Callable[[], SuiteResult]) -> SuiteResult:
+            return self.ledger.step(self.record.id, key, compute, SuiteResult.from_json, SuiteResult.to_json)
 
         return SuiteRunner(self.workspace, environment, self.sandbox, options, memo, self.emit)
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from fixbot.agent import workspace as ws
-from fixbot.agent.config import Settings
-from fixbot.agent.events import Committed, Decided, Emit, Progress
+from fixbot.agent.commits import commit_fixes, patch_json
+from fixbot.agent.events import Progress
 from fixbot.agent.result import Outcome, Status
-from fixbot.agent.store import Ledger, RunRecord
+from fixbot.agent.session import Identity, Rounds, Session, Tree, decide, identity
 from fixbot.agent.verify.batch import Batch, verify_batch
 from fixbot.agent.verify.evidence import Lines, evidence_lines, executed, watched
 from fixbot.agent.verify.runner import SuiteRunner
@@ -26,60 +25,11 @@ from fixbot.agent.verify.suite import SuiteResult
 from fixbot.agent.verify.verdict import Baseline, Delta, Grade, Verdict, compare, make_baseline
 from fixbot.detectors.finding import Finding
 from fixbot.detectors.registry import all_rules
-from fixbot.detectors.scan import Scan
-from fixbot.patchers.difference import unified
 from fixbot.patchers.edits import GateError, check_patch
 from fixbot.patchers.patch import Patch, apply_patches, conflicts
 from fixbot.patchers.propose import Proposal, propose
 
 MAX_ROUNDS = 6
-_Identity = tuple[str, str, str, str]
-
-
-class Session(Protocol):
-    """What the rounds need of the run that they belong to."""
-
-    workspace: ws.Workspace
-    settings: Settings
-    ledger: Ledger
-    record: RunRecord
-    emit: Emit
-
-    def scan(self, root: Path, commit: str) -> Scan:
-        """Scan a folder that holds the files of a commit."""
-        ...
-
-    def watch(self, stage: str, /) -> AbstractContextManager[None]:
-        """Measure a block as part of a stage."""
-        ...
-
-
-@dataclass(slots=True)
-class Rounds:
-    """What the rounds have come to: the branch's tip, each finding's fate, the baseline's figures."""
-
-    tip: str
-    fates: dict[str, Outcome]
-    branch: str | None = None
-    commits: list[str] = field(default_factory=list[str])
-    notes: list[str] = field(default_factory=list[str])
-    tests: dict[str, Any] = field(default_factory=dict[str, Any])
-    baseline: Baseline | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Tree:
-    """The files of a commit in a folder, and the findings in them by fingerprint."""
-
-    root: Path
-    commit: str
-    tracked: frozenset[str]
-    findings: Mapping[str, Finding]
-    counts: Counter[_Identity]
-
-    def base(self, patches: Iterable[Patch]) -> dict[str, bytes]:
-        """The content of the files that patches change."""
-        return {path: (self.root / path).read_bytes() for patch in patches for path in patch.bases}
 
 
 def fix_rounds(session: Session, runner: SuiteRunner | None, reason: str, rounds: Rounds, pending: Sequence[Finding]) -> Rounds:
@@ -92,30 +42,30 @@ def fix_rounds(session: Session, runner: SuiteRunner | None, reason: str, rounds
             tree = _tree(session, Path(folder) / "tree", rounds.tip, pending)
             for finding in pending:
                 if finding.fingerprint not in tree.findings:
-                    _decide(session, rounds, Outcome(finding, Status.FIXED, "gone after another fix", commit=rounds.tip))
+                    decide(session, rounds, Outcome(finding, Status.FIXED, "gone after another fix", commit=rounds.tip))
             batch, pending = _batch(session, rounds, tree, [one for one in pending if one.fingerprint in tree.findings], number)
             if batch:
                 _verify(session, runner, reason, rounds, tree, batch, originals)
     for finding in pending:
-        _decide(session, rounds, Outcome(finding, Status.NOT_ATTEMPTED, f"still in conflict with other fixes after {MAX_ROUNDS} rounds"))
+        decide(session, rounds, Outcome(finding, Status.NOT_ATTEMPTED, f"still in conflict with other fixes after {MAX_ROUNDS} rounds"))
     return rounds
 
 
-def _tree(session: Session, root: Path, commit: str, pending: Sequence[Finding]) -> _Tree:
+def _tree(session: Session, root: Path, commit: str, pending: Sequence[Finding]) -> Tree:
     ws.export(session.workspace, root, commit)
     with session.watch("scan"):
         found = session.scan(root, commit)
-    return _Tree(root, commit, frozenset(ws.files(session.workspace, commit)), _anchor(pending, found.findings), _count(found.findings))
+    return Tree(root, commit, frozenset(ws.files(session.workspace, commit)), _anchor(pending, found.findings), _count(found.findings))
 
 
 def _anchor(pending: Sequence[Finding], found: Sequence[Finding]) -> dict[str, Finding]:
     """Pending findings where they stand now, under the fingerprint that they had first. Those that are gone are left out."""
-    places: defaultdict[_Identity, list[Finding]] = defaultdict(list)
+    places: defaultdict[Identity, list[Finding]] = defaultdict(list)
     for finding in found:
-        places[_identity(finding)].append(finding)
+        places[identity(finding)].append(finding)
     anchored: dict[str, Finding] = {}
     for finding in sorted(pending, key=lambda one: (one.path, one.span)):
-        here = places[_identity(finding)]
+        here = places[identity(finding)]
         if here:
             same = next((one for one in here if one.span == finding.span), here[-1] if len(here) == 1 else here[0])
             here.remove(same)
@@ -123,18 +73,14 @@ def _anchor(pending: Sequence[Finding], found: Sequence[Finding]) -> dict[str, F
     return anchored
 
 
-def _identity(finding: Finding) -> _Identity:
-    return finding.rule, finding.path, finding.scope, finding.key
-
-
-def _count(findings: Iterable[Finding]) -> Counter[_Identity]:
-    return Counter(map(_identity, findings))
+def _count(findings: Iterable[Finding]) -> Counter[Identity]:
+    return Counter(map(identity, findings))
 
 
 # Propose
 
 
-def _batch(session: Session, rounds: Rounds, tree: _Tree, pending: Sequence[Finding], number: int) -> tuple[list[Patch], list[Finding]]:
+def _batch(session: Session, rounds: Rounds, tree: Tree, pending: Sequence[Finding], number: int) -> tuple[list[Patch], list[Finding]]:
     """Patches that can be applied together, and the findings whose patches have to wait for them."""
     session.emit(Progress("patch", 0, len(pending)))
     here = [tree.findings[finding.fingerprint] for finding in pending]
@@ -144,12 +90,12 @@ def _batch(session: Session, rounds: Rounds, tree: _Tree, pending: Sequence[Find
     waiting: list[Finding] = []
     for finding, proposal in zip(pending, proposals, strict=True):
         if proposal.patch is None:
-            _decide(session, rounds, Outcome(finding, Status.ABSTAINED, proposal.reason))
+            decide(session, rounds, Outcome(finding, Status.ABSTAINED, proposal.reason))
             continue
         try:
             check_patch(proposal.patch, tree.root, tree.tracked, dependencies=all_rules()[finding.rule].group == "dependencies")
         except GateError as error:
-            _decide(session, rounds, Outcome(finding, Status.FAILED, str(error), _patch_json(proposal.patch, tree)))
+            decide(session, rounds, Outcome(finding, Status.FAILED, str(error), patch_json(proposal.patch, tree)))
             continue
         if any(conflicts(proposal.patch, other) for other in batch):
             waiting.append(finding)
@@ -158,7 +104,7 @@ def _batch(session: Session, rounds: Rounds, tree: _Tree, pending: Sequence[Find
     return _recheck(session, rounds, tree, batch, {finding.fingerprint: finding for finding in pending}), waiting
 
 
-def _proposals(session: Session, findings: Sequence[Finding], tree: _Tree, number: int) -> list[Proposal]:
+def _proposals(session: Session, findings: Sequence[Finding], tree: Tree, number: int) -> list[Proposal]:
     def load(data: list[dict[str, Any]]) -> list[Proposal]:
         return [Proposal.from_json(entry) for entry in data]
 
@@ -171,21 +117,21 @@ def _proposals(session: Session, findings: Sequence[Finding], tree: _Tree, numbe
     )
 
 
-def _recheck(session: Session, rounds: Rounds, tree: _Tree, batch: list[Patch], originals: Mapping[str, Finding]) -> list[Patch]:
+def _recheck(session: Session, rounds: Rounds, tree: Tree, batch: list[Patch], originals: Mapping[str, Finding]) -> list[Patch]:
     """Run the detectors on the patched tree; drop patches that leave their finding or bring a new one."""
     while batch:
         after = _count(_patched_findings(session, tree, batch))
-        gone = Counter(_identity(tree.findings[patch.finding]) for patch in batch)
+        gone = Counter(identity(tree.findings[patch.finding]) for patch in batch)
         bad = [(patch, why) for patch in batch if (why := _objection(patch, tree, gone, after))]
         if not bad:
             return batch
         for patch, why in bad:
             batch = [other for other in batch if other is not patch]
-            _decide(session, rounds, Outcome(originals[patch.finding], Status.FAILED, why, _patch_json(patch, tree)))
+            decide(session, rounds, Outcome(originals[patch.finding], Status.FAILED, why, patch_json(patch, tree)))
     return batch
 
 
-def _patched_findings(session: Session, tree: _Tree, batch: Sequence[Patch]) -> Sequence[Finding]:
+def _patched_findings(session: Session, tree: Tree, batch: Sequence[Patch]) -> Sequence[Finding]:
     changed = apply_patches(batch, tree.base(batch))
     with tempfile.TemporaryDirectory(prefix="patched-", dir=session.workspace.root.parent) as folder, session.watch("scan"):
         root = Path(folder) / "tree"
@@ -193,8 +139,8 @@ def _patched_findings(session: Session, tree: _Tree, batch: Sequence[Patch]) -> 
         return session.scan(root, tree.commit).findings
 
 
-def _objection(patch: Patch, tree: _Tree, gone: Counter[_Identity], after: Counter[_Identity]) -> str:
-    mine = _identity(tree.findings[patch.finding])
+def _objection(patch: Patch, tree: Tree, gone: Counter[Identity], after: Counter[Identity]) -> str:
+    mine = identity(tree.findings[patch.finding])
     if after[mine] > tree.counts[mine] - gone[mine]:
         return "the finding is still there after the fix"
     new = [one for one in after if one[1] in patch.paths and after[one] > tree.counts[one] and one[0] != "unused-suppression"]
@@ -209,7 +155,7 @@ def _verify(
     runner: SuiteRunner | None,
     reason: str,
     rounds: Rounds,
-    tree: _Tree,
+    tree: Tree,
     patches: list[Patch],
     originals: Mapping[str, Finding],
 ) -> None:
@@ -220,8 +166,8 @@ def _verify(
     if runner is None or rounds.baseline is None or reason or rounds.baseline.problem:
         verdict = Verdict(Grade.UNVERIFIABLE, reason or (rounds.baseline.problem if rounds.baseline else ""))
         for patch in patches:
-            fate = Outcome(originals[patch.finding], Status.UNVERIFIABLE, verdict.reason, _patch_json(patch, tree), verdict.to_json())
-            _decide(session, rounds, fate)
+            fate = Outcome(originals[patch.finding], Status.UNVERIFIABLE, verdict.reason, patch_json(patch, tree), verdict.to_json())
+            decide(session, rounds, fate)
         return
     with session.watch("verify"):
         batch, lines, last = _judge(runner, rounds.baseline, tree, patches)
@@ -232,17 +178,17 @@ def _verify(
                 originals[patch.finding],
                 Status.REGRESSED,
                 _blame(delta),
-                _patch_json(patch, tree),
+                patch_json(patch, tree),
                 _verdict(rounds.baseline, delta).to_json(),
             )
-            _decide(session, rounds, fate)
+            decide(session, rounds, fate)
     if last is not None:
         verdicts = {patch.finding: _proof(rounds.baseline, batch, lines[patch.finding], last) for patch in batch.accepted}
-        _commit(session, rounds, tree, batch.accepted, verdicts, originals)
+        commit_fixes(session, rounds, tree, batch.accepted, verdicts, originals)
         rounds.baseline = _next_baseline(rounds.baseline, last)
 
 
-def _baseline(session: Session, runner: SuiteRunner, rounds: Rounds, tree: _Tree) -> Baseline:
+def _baseline(session: Session, runner: SuiteRunner, rounds: Rounds, tree: Tree) -> Baseline:
     runs: list[SuiteResult] = []
     for number in range(1, session.settings.baseline_runs + 1):
         label = "tests without fixes" + (f", run {number}" if number > 1 else "")
@@ -262,9 +208,7 @@ def _baseline(session: Session, runner: SuiteRunner, rounds: Rounds, tree: _Tree
     return baseline
 
 
-def _judge(
-    runner: SuiteRunner, baseline: Baseline, tree: _Tree, patches: list[Patch]
-) -> tuple[Batch, dict[str, Lines], SuiteResult | None]:
+def _judge(runner: SuiteRunner, baseline: Baseline, tree: Tree, patches: list[Patch]) -> tuple[Batch, dict[str, Lines], SuiteResult | None]:
     """Verify a batch; the evidence lines and the whole run are those of the accepted patches together."""
     base = tree.base(patches)
     last: SuiteResult | None = None
@@ -321,54 +265,3 @@ def _next_baseline(baseline: Baseline, run: SuiteResult) -> Baseline:
     """The accepted fixes' own whole run is what the next round is compared with."""
     stable = {name: run.tests[name].outcome for name in baseline.stable if name in run.tests}
     return replace(baseline, stable=stable)
-
-
-# Commit
-
-
-def _commit(
-    session: Session,
-    rounds: Rounds,
-    tree: _Tree,
-    patches: Sequence[Patch],
-    verdicts: Mapping[str, Verdict],
-    originals: Mapping[str, Finding],
-) -> None:
-    rounds.branch = rounds.branch or ws.free_branch(session.workspace, f"fixbot/{session.workspace.base[:10]}")
-    before: dict[str, bytes] = {}
-    for index, patch in enumerate(patches):
-        changed = apply_patches(patches[: index + 1], tree.base(patches))
-        news = {path: data for path, data in changed.items() if before.get(path, (tree.root / path).read_bytes()) != data}
-        before.update(changed)
-        finding, verdict = originals[patch.finding], verdicts[patch.finding]
-        if news:
-            with session.watch("commit"):
-                message = _message(finding, verdict, session.record.id)
-                rounds.tip = ws.commit(session.workspace, rounds.branch, news, message, rounds.tip, session.record.started)
-            rounds.commits.append(rounds.tip)
-            session.emit(Committed(patch.finding, rounds.tip))
-        fate = Outcome(finding, Status.FIXED, verdict.reason, _patch_json(patch, tree), verdict.to_json(), rounds.tip)
-        _decide(session, rounds, fate)
-
-
-def _message(finding: Finding, verdict: Verdict, run: str) -> str:
-    name = finding.path.rpartition("/")[2]
-    done, total = verdict.lines
-    evidence = f"{verdict.grade.value}: {done} of {total} changed lines executed by passing tests" if total else verdict.grade.value
-    return (
-        f"fix: {finding.rule} in {name}\n\n{finding.path}:{finding.span.line}: {finding.message}\n\n"
-        f"Evidence: {evidence}; {verdict.tests_before} tests passed before, {verdict.tests_after} after.\n\n"
-        f"Fixbot-Rule: {finding.rule}\nFixbot-Finding: {finding.fingerprint}\nFixbot-Run: {run}\n"
-    )
-
-
-def _decide(session: Session, rounds: Rounds, fate: Outcome) -> None:
-    rounds.fates[fate.finding.fingerprint] = fate
-    session.emit(Decided(fate.finding.fingerprint, fate.status.value, fate.reason))
-
-
-def _patch_json(patch: Patch, tree: _Tree) -> dict[str, Any]:
-    base = tree.base([patch])
-    diff = "".join(unified(path, base[path], data) for path, data in apply_patches([patch], base).items())
-    data = patch.to_json()
-    return {key: data[key] for key in ("origin", "safety", "bases", "edits")} | {"diff": diff, "model": None, "tokens": 0, "cost": 0.0}

@@ -1,0 +1,80 @@
+"""What a run's stages share while it lasts: the session, the tree under work, and what has come of the findings so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from fixbot.agent import workspace as ws
+from fixbot.agent.config import Settings
+from fixbot.agent.events import Decided, Emit
+from fixbot.agent.result import Outcome
+from fixbot.agent.store import Ledger, RunRecord
+from fixbot.agent.verify.verdict import Baseline
+from fixbot.detectors.finding import Finding
+from fixbot.detectors.scan import Scan
+from fixbot.patchers.patch import Patch
+
+Identity = tuple[str, str, str, str]
+"""Rule, path, scope and key: what stays of a finding when lines move."""
+
+
+def identity(finding: Finding) -> Identity:
+    """What stays of a finding when lines move."""
+    return finding.rule, finding.path, finding.scope, finding.key
+
+
+class Session(Protocol):
+    """What the rounds need of the run that they belong to."""
+
+    workspace: ws.Workspace
+    settings: Settings
+    ledger: Ledger
+    record: RunRecord
+    emit: Emit
+
+    def scan(self, root: Path, commit: str) -> Scan:
+        """Scan a folder that holds the files of a commit."""
+        ...
+
+    def watch(self, stage: str, /) -> AbstractContextManager[None]:
+        """Measure a block as part of a stage."""
+        ...
+
+
+@dataclass(slots=True)
+class Rounds:
+    """What the rounds have come to: the branch's tip, each finding's fate, the baseline's figures."""
+
+    tip: str
+    fates: dict[str, Outcome]
+    branch: str | None = None
+    commits: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
+    tests: dict[str, Any] = field(default_factory=dict[str, Any])
+    baseline: Baseline | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The files of a commit in a folder, and the findings in them by fingerprint."""
+
+    root: Path
+    commit: str
+    tracked: frozenset[str]
+    findings: Mapping[str, Finding]
+    counts: Counter[Identity]
+
+    def base(self, patches: Iterable[Patch]) -> dict[str, bytes]:
+        """The content of the files that patches change."""
+        return {path: (self.root / path).read_bytes() for patch in patches for path in patch.bases}
+
+
+def decide(session: Session, rounds: Rounds, fate: Outcome) -> None:
+    """Enter a finding's fate and tell it."""
+    rounds.fates[fate.finding.fingerprint] = fate
+    session.emit(Decided(fate.finding.fingerprint, fate.status.value, fate.reason))
