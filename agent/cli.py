@@ -351,9 +351,11 @@ def _settings(path: Path, flags: dict[str, Any], config: Path | None, isolated: 
 
 
 def _top(path: Path) -> Path:
-    """The folder whose pyproject.toml counts: the nearest one upwards that has one, else the path itself."""
+    """The folder whose pyproject.toml counts: the nearest one upwards that has one, no further than the repository's top."""
     start = path.resolve()
-    return next((folder for folder in (start, *start.parents) if (folder / "pyproject.toml").is_file()), start)
+    above = [start, *start.parents]
+    top = next((index for index, folder in enumerate(above) if (folder / ".git").exists()), 0)
+    return next((folder for folder in above[: top + 1] if (folder / "pyproject.toml").is_file()), start)
 
 
 def _unknown_rule(name: str) -> UsageError:

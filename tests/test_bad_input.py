@@ -153,6 +153,14 @@ def test_repository_settings_that_are_allowed(make_repository: MakeRepository, f
     assert fixbot("check", folder, "--isolated").returncode == 1
 
 
+def test_settings_above_the_repository_do_not_count(make_repository: MakeRepository, fixbot: RunFixbot, tmp_path: Path) -> None:
+    folder = make_repository({**FILES, "inner/b.py": BUG})
+    (tmp_path / "pyproject.toml").write_text('[tool.fixbot]\nignore = ["all"]\n')
+    assert fixbot("check", folder / "inner").returncode == 1
+    (folder / "pyproject.toml").write_text('[tool.fixbot]\nignore = ["all"]\n')
+    assert fixbot("check", folder / "inner").returncode == 0
+
+
 def test_unknown_rule_is_explained(fixbot: RunFixbot) -> None:
     done = fixbot("explain", "undefined-nam")
     assert (done.returncode, "did you mean `undefined-name`?" in done.stderr) == (2, True)
