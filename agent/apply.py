@@ -13,9 +13,8 @@ from fixbot.agent.history import finished_run
 from fixbot.agent.report.text import clean, plural
 from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.detectors.finding import Safety
-from fixbot.detectors.registry import all_rules
 from fixbot.patchers.difference import unified
-from fixbot.patchers.edits import GateError, check_path
+from fixbot.patchers.edits import GateError, check_path, edits_dependencies
 from fixbot.patchers.patch import Edit, Origin, Patch, apply_patches, blob_id
 
 
@@ -63,7 +62,7 @@ def _read(root: Path, patches: Sequence[Patch]) -> dict[str, bytes]:
     try:
         for patch in patches:
             for path in patch.paths:
-                check_path(path, root, tracked, dependencies=all_rules()[patch.rule].group == "dependencies")
+                check_path(path, root, tracked, dependencies=edits_dependencies(patch.rule))
     except (GateError, KeyError) as error:
         raise RepositoryError(f"the fixes cannot be applied to {root}: {error}") from None
     return {path: (root / path).read_bytes() for patch in patches for path in patch.bases}

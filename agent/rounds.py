@@ -24,8 +24,7 @@ from fixbot.agent.verify.runner import SuiteRunner
 from fixbot.agent.verify.suite import SuiteResult
 from fixbot.agent.verify.verdict import Baseline, Delta, Grade, Verdict, compare, make_baseline
 from fixbot.detectors.finding import Finding
-from fixbot.detectors.registry import all_rules
-from fixbot.patchers.edits import GateError, check_patch
+from fixbot.patchers.edits import GateError, check_patch, edits_dependencies
 from fixbot.patchers.patch import Patch, apply_patches, conflicts
 from fixbot.patchers.propose import Proposal, propose
 
@@ -93,7 +92,7 @@ def _batch(session: Session, rounds: Rounds, tree: Tree, pending: Sequence[Findi
             decide(session, rounds, Outcome(finding, Status.ABSTAINED, proposal.reason))
             continue
         try:
-            check_patch(proposal.patch, tree.root, tree.tracked, dependencies=all_rules()[finding.rule].group == "dependencies")
+            check_patch(proposal.patch, tree.root, tree.tracked, dependencies=edits_dependencies(finding.rule))
         except GateError as error:
             decide(session, rounds, Outcome(finding, Status.FAILED, str(error), patch_json(proposal.patch, tree)))
             continue
@@ -162,9 +161,9 @@ def _verify(
     if runner is not None and rounds.baseline is None:
         with session.watch("baseline"):
             rounds.baseline = _baseline(session, runner, rounds, tree)
-        reason = rounds.baseline.problem
-    if runner is None or rounds.baseline is None or reason or rounds.baseline.problem:
-        verdict = Verdict(Grade.UNVERIFIABLE, reason or (rounds.baseline.problem if rounds.baseline else ""))
+    problem = rounds.baseline.problem if rounds.baseline else reason
+    if runner is None or rounds.baseline is None or problem:
+        verdict = Verdict(Grade.UNVERIFIABLE, problem)
         for patch in patches:
             fate = Outcome(originals[patch.finding], Status.UNVERIFIABLE, verdict.reason, patch_json(patch, tree), verdict.to_json())
             decide(session, rounds, fate)

@@ -20,7 +20,6 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _NODE = TypeVar("_NODE", bound=ast.AST)
 Located = ast.expr | ast.stmt | ast.ExceptHandler | ast.arg | ast.keyword | ast.alias | ast.pattern
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
 
 
 class SkippedFile(Exception):

@@ -27,7 +27,7 @@ from fixbot.patchers.imports import head_edits
 from fixbot.patchers.patch import Edit, apply_edits
 
 _NODE = TypeVar("_NODE", bound=cst.CSTNode)
-_MAX_NESTING = 60  # libcst's native parser overflows its stack at about 1,500 nested parentheses
+_MAX_NESTING = 600  # libcst's native parser overflows its stack at about 1,500 nested parentheses
 Replacement = cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.BaseStatement] | cst.FlattenSentinel[cst.BaseSmallStatement]
 
 
@@ -40,7 +40,6 @@ class Tree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._targets: dict[tuple[str, Span], Target] = {}
 
     def read(self, path: str) -> bytes:
         """A file's bytes. Raises Abstain when it is not there."""
@@ -262,7 +261,7 @@ def _check_nesting(source: SourceFile) -> None:
     for sign in source.data:
         if sign in b"([{":
             depth += 1
-            if depth > 10 * _MAX_NESTING:
+            if depth > _MAX_NESTING:
                 raise Abstain("the file is nested too deeply for libcst")
         elif sign in b")]}":
             depth -= 1

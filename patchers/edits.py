@@ -12,6 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from fixbot.detectors.project import MAX_FILE_SIZE, is_test
+from fixbot.detectors.registry import all_rules
 from fixbot.patchers.difference import unified
 from fixbot.patchers.patch import ConflictError, Patch, apply_patches
 
@@ -89,6 +90,11 @@ def check_path(path: str, root: Path, tracked: Collection[str], *, dependencies:
     if path not in tracked:
         raise GateError(f"refused path {shown}: not a file that git tracks")
     _check_file(root, path, shown)
+
+
+def edits_dependencies(rule: str) -> bool:
+    """Whether fixes of a rule may change requirement files. Raises KeyError for an unknown rule."""
+    return all_rules()[rule].group == "dependencies"
 
 
 def protected(path: str, *, dependencies: bool = False) -> str:

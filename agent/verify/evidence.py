@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import CodeType
 
-from fixbot.agent.verify.results import SuiteResult
+from fixbot.agent.verify.results import GOOD, SuiteResult
 from fixbot.detectors.finding import Finding
 from fixbot.patchers.patch import Edit, Patch, in_order
 
@@ -133,7 +133,7 @@ def executed(lines: Lines, run: SuiteResult) -> tuple[int, int, tuple[str, ...]]
     seen: set[tuple[str, int]] = set()
     tests: list[str] = []
     for test in run.tests.values():
-        if test.outcome in ("passed", "xfailed", "xpassed"):
+        if test.outcome in GOOD:
             hit = {(path, number) for path, numbers in test.lines.items() for number in numbers if number in lines.get(path, ())}
             if hit:
                 tests.append(test.id)

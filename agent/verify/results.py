@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fixbot.agent.sandbox.base import Outcome
 
 TestOutcome = Literal["passed", "xpassed", "xfailed", "skipped", "error", "failed"]
+GOOD: frozenset[TestOutcome] = frozenset({"passed", "xpassed", "xfailed"})
+"""Outcomes that are no complaint: the test did what it is expected to do."""
 _SEVERITY = {outcome: rank for rank, outcome in enumerate(get_args(TestOutcome))}
 _DETAIL = 20_000  # characters kept of one test's text
 

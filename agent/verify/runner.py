@@ -14,6 +14,7 @@ from typing import Protocol
 from fixbot.agent.environments import Environment
 from fixbot.agent.events import Emit, Progress, SuiteRan
 from fixbot.agent.sandbox.base import Sandbox
+from fixbot.agent.verify.results import GOOD
 from fixbot.agent.verify.suite import SuiteOptions, SuiteResult, run_suite
 from fixbot.agent.workspace import Workspace, export
 
@@ -55,7 +56,7 @@ class SuiteRunner:
         self._asked[key] += 1
         self.runs += 1
         result = self.memo(f"suite:{key}:{self._asked[key]}", lambda: self._run(commit, overlay, options, label))
-        passed = sum(test.outcome in ("passed", "xpassed", "xfailed") for test in result.tests.values())
+        passed = sum(test.outcome in GOOD for test in result.tests.values())
         failed = sum(test.outcome in ("failed", "error") for test in result.tests.values())
         self.emit(SuiteRan(label, patches, passed, failed, result.seconds, result.problem))
         return result

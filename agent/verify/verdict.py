@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from fixbot.agent.verify.results import SuiteResult, TestOutcome
-
-_GOOD: frozenset[TestOutcome] = frozenset({"passed", "xpassed", "xfailed"})
+from fixbot.agent.verify.results import GOOD, SuiteResult, TestOutcome
 
 
 class Grade(StrEnum):
@@ -35,7 +33,7 @@ class Baseline:
     @property
     def passing(self) -> int:
         """How many stable tests pass."""
-        return sum(outcome in _GOOD for outcome in self.stable.values())
+        return sum(outcome in GOOD for outcome in self.stable.values())
 
     @property
     def failing(self) -> tuple[str, ...]:
@@ -109,7 +107,7 @@ def make_baseline(runs: list[SuiteResult]) -> Baseline:
             stable[name] = outcome
     flaky = tuple(sorted(names - stable.keys()))
     baseline = Baseline(stable, flaky)
-    if not any(outcome in _GOOD for outcome in baseline.stable.values()):
+    if not any(outcome in GOOD for outcome in baseline.stable.values()):
         return Baseline(baseline.stable, flaky, "no test passes without the fixes, so none can show that a fix breaks nothing")
     return baseline
 
@@ -124,6 +122,6 @@ def compare(baseline: Baseline, run: SuiteResult, only: frozenset[str] | None = 
         return Delta(problem=run.problem)
     wanted = {name: outcome for name, outcome in baseline.stable.items() if only is None or name in only}
     after = {name: run.tests[name].outcome if name in run.tests else None for name in wanted}
-    worse = [name for name, outcome in wanted.items() if outcome in _GOOD and after[name] not in _GOOD]
-    better = [name for name, outcome in wanted.items() if outcome in ("failed", "error") and after[name] in _GOOD]
+    worse = [name for name, outcome in wanted.items() if outcome in GOOD and after[name] not in GOOD]
+    better = [name for name, outcome in wanted.items() if outcome in ("failed", "error") and after[name] in GOOD]
     return Delta(tuple(worse), tuple(better))
