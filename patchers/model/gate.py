@@ -20,11 +20,10 @@ from fixbot.patchers.edits import GateError, check_patch
 from fixbot.patchers.patch import Patch
 
 DELETION, NETWORK, PROCESS, CODE = "file deletion", "network access", "starting programs", "running made-up code"
-_NETWORK = frozenset(
-    "aiohttp asyncssh boto3 ftplib grpc http httpcore httpx imaplib nntplib paramiko poplib pycurl requests smtplib socket socketserver ssl "
-    "telnetlib urllib urllib3 websocket websockets xmlrpc".split()
+_NETWORK = re.compile(
+    r"(aiohttp|asyncssh|boto3|ftplib|grpc|http|httpcore|httpx|imaplib|nntplib|paramiko|poplib|pycurl|requests|smtplib|socket|socketserver|"
+    r"ssl|telnetlib|urllib|urllib3|websockets?|xmlrpc)\b(?!\.(?:parse|error|HTTPStatus)\b)"
 )
-_HARMLESS = frozenset({"urllib.parse", "http.HTTPStatus", "urllib.error"})
 _PROCESS = re.compile(
     r"(subprocess|pty|pexpect|sh|multiprocessing)\b|os\.(system|popen|exec\w+|spawn\w+|posix_spawn\w*|fork\w*)$|asyncio\.create_subprocess"
 )
@@ -99,9 +98,8 @@ def _check_code(old: SourceFile, new: SourceFile, allows: Collection[str]) -> No
         raise GateError(f"{new.path}: the edit removes an assert")
     known, found = Counter(_abilities(old)), Counter(_abilities(new))
     for (ability, name), number in found.items():
-        if ability in allows:
-            continue
-        if number > (known[ability, name] if ability == DELETION else number * bool(known[ability, name])):
+        before_it = known[ability, name]
+        if ability not in allows and (number > before_it if ability == DELETION else not before_it):
             raise GateError(f"{new.path}: the edit brings {ability} that the code did not have: {name}")
 
 
@@ -127,10 +125,9 @@ def _named(node: ast.Attribute | ast.Name, source: SourceFile) -> Iterator[tuple
         if isinstance(node, ast.Name) and node.id in _BUILTIN_CODE and node.id not in source.imports:
             yield CODE, node.id
         return
-    top = origin.lstrip(".").partition(".")[0]
-    if top in _NETWORK and not origin.startswith("."):
-        if not any(origin == one or origin.startswith(f"{one}.") for one in _HARMLESS) and origin not in ("urllib", "http"):
-            yield NETWORK, top
+    if network := _NETWORK.match(origin):
+        if origin not in ("urllib", "http"):
+            yield NETWORK, network[1]
     elif _PROCESS.match(origin):
         yield PROCESS, origin
     elif _CODE.match(origin):
@@ -147,8 +144,7 @@ def _deletes(call: ast.Call, source: SourceFile) -> str:
 
 
 def _temporary(source: SourceFile) -> frozenset[str]:
-    """Names that stand for something made by ``tempfile``, whose removal destroys nothing of anybody's."""
-    found: set[str] = set()
+    """Names that stand only for something made by ``tempfile`` (or None): removing that destroys nothing of anybody's."""
     bindings: list[tuple[set[str], ast.expr]] = []
     for node in descendants(source.tree):
         match node:
@@ -160,21 +156,20 @@ def _temporary(source: SourceFile) -> frozenset[str]:
                 bindings.append((_names(target), value))
             case _:
                 pass
+    found: set[str] = set()
     for _ in range(3):  # a name of a name of a name
-        for names, value in bindings:
-            if _names(value) & found or any(
-                isinstance(part, ast.Call) and (source.qualified(part.func) or "").startswith("tempfile.") for part in descendants(value)
-            ):
-                found |= names
-    others = {name for names, value in bindings for name in names if not (_names(value) & found or _makes_temporary(value, source))}
+        found |= {name for names, value in bindings if _from_tempfile(value, source, found) for name in names}
+    others = {name for names, value in bindings if not (_is_none(value) or _from_tempfile(value, source, found)) for name in names}
     return frozenset(found - others)
 
 
-def _makes_temporary(value: ast.expr, source: SourceFile) -> bool:
-    empty = isinstance(value, ast.Constant) and value.value is None
-    return empty or any(
-        isinstance(part, ast.Call) and (source.qualified(part.func) or "").startswith("tempfile.") for part in descendants(value)
-    )
+def _from_tempfile(value: ast.expr, source: SourceFile, known: Collection[str]) -> bool:
+    calls = (part for part in descendants(value) if isinstance(part, ast.Call))
+    return not _names(value).isdisjoint(known) or any((source.qualified(call.func) or "").startswith("tempfile.") for call in calls)
+
+
+def _is_none(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is None
 
 
 def _names(node: ast.AST) -> set[str]:

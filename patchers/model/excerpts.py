@@ -1,0 +1,208 @@
+"""Which lines of a repository explain a finding, most telling first: its function, imports, what it uses, who calls it, the schema."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fixbot.detectors.finding import Finding
+from fixbot.detectors.project import Project, is_test
+from fixbot.detectors.source import Function, SkippedFile, SourceFile
+from fixbot.detectors.walk import descendants
+
+_AROUND = 12  # lines before and after a finding that stands in no function
+_WHOLE = 12  # longer statements are shown by their head
+_CLASS = 40
+_CALLERS = 3
+_RELATED = 6
+_TABLE = re.compile(r"\b(?:from|into|update|join|table)\s+[\"`]?(\w+)", re.IGNORECASE)
+_MAX_SQL = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Lines ``first`` to ``last`` (1-based, inclusive) of a file, and what they are there for."""
+
+    path: str
+    first: int
+    last: int
+    why: str
+
+
+def excerpts(finding: Finding, project: Project) -> Iterator[Excerpt]:
+    """The excerpts for a finding, in the order of their worth. The first is the code that it stands in. Raises SkippedFile, OSError."""
+    if not finding.path.endswith((".py", ".pyw")):
+        yield Excerpt(finding.path, max(1, finding.span.line - _AROUND), finding.span.end_line + _AROUND, "the finding")
+        yield from _related(finding, project)
+        return
+    source = project.source(finding.path)
+    around = _around(source, finding)
+    last = max(around.end_lineno or around.lineno, finding.span.end_line) if around else finding.span.end_line + _AROUND
+    first = min(_start(around), finding.span.line) if around else max(1, finding.span.line - _AROUND)
+    yield Excerpt(finding.path, first, min(last, len(source.lines)), "the finding")
+    for statement in source.tree.body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            yield _whole(finding.path, statement, "imports")
+    yield from _related(finding, project)
+    nodes = [node for node in descendants(source.tree) if first <= getattr(node, "lineno", 0) <= last]
+    yield from _used(source, nodes, project)
+    if around is not None:
+        yield from _class(source, around)
+        yield from _callers(source, around, project)
+    yield from _tables(nodes, project)
+
+
+def _around(source: SourceFile, finding: Finding) -> Function | None:
+    """The outermost function around the finding; a method counts, its class does not."""
+    functions = [
+        node
+        for node in descendants(source.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and _start(node) <= finding.span.line <= (node.end_lineno or node.lineno)
+    ]
+    return min(functions, key=lambda node: node.lineno, default=None)
+
+
+def _start(node: Function | ast.ClassDef) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def _whole(path: str, node: ast.stmt, why: str) -> Excerpt:
+    return Excerpt(path, node.lineno, node.end_lineno or node.lineno, why)
+
+
+def _head(path: str, node: ast.stmt, why: str) -> Excerpt:
+    """A definition's signature, with the first line of its docstring; a short statement whole."""
+    end = node.end_lineno or node.lineno
+    if isinstance(node, ast.ClassDef):
+        last = end if end - node.lineno < _CLASS else max([node.lineno, *_fields(node)])
+        return Excerpt(path, _start(node), min(last, node.lineno + _CLASS), why)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        last = end if end - node.lineno < 4 else node.body[0].lineno if ast.get_docstring(node) else node.body[0].lineno - 1
+        return Excerpt(path, _start(node), max(last, node.lineno), why)
+    return Excerpt(path, node.lineno, min(end, node.lineno + _WHOLE), why)
+
+
+def _fields(node: ast.ClassDef) -> Iterator[int]:
+    """Where the class's fields end: its assignments before the first method."""
+    for statement in node.body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            return
+        yield statement.end_lineno or statement.lineno
+
+
+def _related(finding: Finding, project: Project) -> Iterator[Excerpt]:
+    for place in finding.related[:_RELATED]:
+        first, last = max(1, place.line - 3), place.line + 5
+        if place.path.endswith(".py") and place.path in project.files:
+            try:
+                tree = project.source(place.path).tree
+            except (SkippedFile, OSError):
+                continue
+            owner = next((node for node in tree.body if node.lineno <= place.line <= (node.end_lineno or node.lineno)), None)
+            if owner is not None and (owner.end_lineno or owner.lineno) - owner.lineno < _CLASS:
+                first, last = owner.lineno, owner.end_lineno or owner.lineno
+        yield Excerpt(place.path, first, last, "related")
+
+
+def _used(source: SourceFile, nodes: list[ast.AST], project: Project) -> Iterator[Excerpt]:
+    """Where the names that the code uses are defined: in this file, or in files of the project that it imports them from."""
+    own = _definitions(source)
+    names = list(dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name)))
+    for name in names:
+        if name in own:
+            yield _head(source.path, own[name], "used")
+    members = {(node.value.id, node.attr) for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
+    for name in names:
+        origin = source.imports.get(name)
+        if origin:
+            yield from _imported(source.path, name, origin, members, project)
+
+
+def _imported(importer: str, name: str, origin: str, members: set[tuple[str, str]], project: Project) -> Iterator[Excerpt]:
+    bare = origin.lstrip(".")
+    level = len(origin) - len(bare)
+    module, _, member = bare.rpartition(".")
+    path = project.resolve(bare, importer, level)
+    wanted = [attribute for owner, attribute in members if owner == name] if path else [member]
+    path = path or project.resolve(module, importer, level)
+    if path is None or is_test(path):
+        return
+    try:
+        found = _definitions(project.source(path))
+    except (SkippedFile, OSError):
+        return
+    for one in sorted(set(wanted)):
+        if one in found:
+            yield _head(path, found[one], "used")
+
+
+def _definitions(source: SourceFile) -> dict[str, ast.stmt]:
+    """Module-level names with the statement that defines them."""
+    found: dict[str, ast.stmt] = {}
+    for node in source.tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                found[name] = node
+            case ast.Assign(targets=targets):
+                found.update((target.id, node) for target in targets if isinstance(target, ast.Name))
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                found[name] = node
+            case _:
+                pass
+    return found
+
+
+def _class(source: SourceFile, around: Function) -> Iterator[Excerpt]:
+    """The head of the method's class, and its ``__init__``."""
+    owner = source.enclosing(around, ast.ClassDef)
+    if owner is None:
+        return
+    yield Excerpt(source.path, _start(owner), max([owner.lineno, *_fields(owner)]), "the class")
+    for node in owner.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__" and node is not around:
+            yield Excerpt(source.path, node.lineno, min(node.end_lineno or node.lineno, node.lineno + _CLASS), "the class")
+
+
+def _callers(source: SourceFile, around: Function, project: Project) -> Iterator[Excerpt]:
+    """Some of the places that name the function."""
+    pattern = re.compile(rb"\b%s\b" % re.escape(around.name.encode()))
+    found = 0
+    for path in sorted(project.files, key=lambda path: (path != source.path, path)):
+        if is_test(path) or around.name.startswith("__"):
+            continue
+        try:
+            data = project.read(path)
+        except OSError:
+            continue
+        for number, line in enumerate(data.splitlines(), 1):
+            inside = path == source.path and around.lineno <= number <= (around.end_lineno or around.lineno)
+            if pattern.search(line) and not inside and not line.lstrip().startswith((b"import ", b"from ", b"#")):
+                yield Excerpt(path, max(1, number - 2), number + 2, "a caller")
+                found += 1
+                if found == _CALLERS:
+                    return
+
+
+def _tables(nodes: list[ast.AST], project: Project) -> Iterator[Excerpt]:
+    """The definitions of database tables that strings of the code name."""
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    names = {text for text in texts if text.isidentifier()} | {name for text in texts for name in _TABLE.findall(text)}
+    if not names:
+        return
+    for path in project.others:
+        if not path.endswith(".sql"):
+            continue
+        try:
+            lines = project.read(path)[:_MAX_SQL].decode("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        for number, line in enumerate(lines, 1):
+            made = re.match(
+                r"\s*(?:create\s+table(?:\s+if\s+not\s+exists)?|alter\s+table(?:\s+only)?)\s+(?:\w+\.)?[\"`]?(\w+)", line, re.IGNORECASE
+            )
+            if made and made[1] in names:
+                end = next((last for last in range(number, min(number + 60, len(lines) + 1)) if ";" in lines[last - 1]), number)
+                yield Excerpt(path, number, end, "the schema")
