@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,20 @@ def test_processes_give_the_same(tmp_path: Path) -> None:
     alone = scan_files(tmp_path, files)
     assert len(alone.findings) == 65
     assert scan_files(tmp_path, files, jobs=2) == alone
+
+
+def test_many_undefined_names_need_no_more_memory(tmp_path: Path) -> None:
+    names = [f"lost_{number}" for number in range(60)]
+    padding = "    x.a(1), x.b(2), x.c(3)\n" * 20
+    body = "".join(f"def f{number}(x):\n{padding}    return {name}\n" for number, name in enumerate(names))
+    write_tree(tmp_path, {f"m{number}.py": body for number in range(40)})
+    script = f"""
+import resource
+from pathlib import Path
+from fixbot.detectors.project import discover
+from fixbot.detectors.scan import Options, scan
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+print(len(scan(discover(Path({str(tmp_path)!r})), Options(("undefined-name",))).findings))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == str(40 * len(names)), done.stderr[-500:]

@@ -103,6 +103,12 @@ def _check_code(old: SourceFile, new: SourceFile, allows: Collection[str]) -> No
             raise GateError(f"{new.path}: the edit brings {ability} that the code did not have: {name}")
 
 
+def code_problem(source: SourceFile) -> str:
+    """What new code does that a fix's test must not: reach the network, start programs, run made-up code. Raises SkippedFile."""
+    found = next((one for one in _abilities(source) if one[0] in (NETWORK, PROCESS, CODE)), None)
+    return f"{source.path} brings {found[0]}: {found[1]}" if found else ""
+
+
 def _count(tree: ast.AST, kind: type[ast.AST]) -> int:
     return sum(isinstance(node, kind) for node in descendants(tree))
 

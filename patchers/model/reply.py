@@ -77,9 +77,9 @@ def read_reply(text: str, default_path: str) -> Answer:
     if isinstance(found, Answer):
         return found
     if not found:
-        abstention = _ABSTAIN.search(text)
-        if abstention:
-            return Answer(abstained=_sentence(abstention[1]) or "the model gives no reason")
+        reason = abstention(text)
+        if reason:
+            return Answer(abstained=reason)
         raise EditError("the reply holds no edit: answer with search/replace blocks, or with one line `ABSTAIN: reason`")
     if len(found) > MAX_REPLACEMENTS:
         raise EditError(f"the reply holds {len(found)} edits, more than {MAX_REPLACEMENTS}")
@@ -87,6 +87,12 @@ def read_reply(text: str, default_path: str) -> Answer:
         if not one.search.strip():
             raise EditError(f"{one.path or default_path}: an edit quotes no existing line; quote the lines that it replaces or follows")
     return Answer(tuple(found))
+
+
+def abstention(text: str) -> str:
+    """The reason of a reply that declines the task, ``""`` when it does not."""
+    found = _ABSTAIN.search(text)
+    return (_sentence(found[1]) or "the model gives no reason") if found else ""
 
 
 def _sentence(text: str) -> str:

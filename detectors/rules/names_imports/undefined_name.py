@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 
 from fixbot.detectors.facts import definitions
@@ -17,6 +19,7 @@ from fixbot.detectors.registry import Report, Ruff, report, rule
 from fixbot.detectors.source import SkippedFile, SourceFile
 
 _PYTHON_2 = frozenset({"basestring", "cmp", "execfile", "file", "long", "raw_input", "reduce", "reload", "unichr", "unicode", "xrange"})
+_WORD = re.compile(rb"[A-Za-z_]\w*")
 
 
 def uses(source: SourceFile) -> list[dict[str, Any]]:
@@ -60,11 +63,13 @@ def _in_annotation(node: ast.Name, source: SourceFile) -> bool:
 @rule(Ruff(("F821",)), severity=Severity.CRITICAL, fix=CODEMOD, collects=uses)
 def check(project: Project) -> Iterator[Report]:
     """One finding a use; the import that would bind the name is looked for in the standard library, the file's imports, the project."""
-    for path, entries in project.collected(uses).items():
+    collected = project.collected(uses)
+    homes = _homes(project, {entry["name"] for entries in collected.values() for entry in entries})
+    for path, entries in collected.items():
         source = project.source(path)
         for entry in entries:
             name: str = entry["name"]
-            origin = _origin(project, source, entry)
+            origin = _origin(project, source, entry, homes.get(name, []))
             related = [Related(origin["path"], 1, f"defines `{name}`")] if origin and "path" in origin else []
             yield report(
                 Span(*entry["span"]),
@@ -83,18 +88,26 @@ def _statement(origin: Mapping[str, Any]) -> str:
     return f"from {origin['module']} import {origin['name']}" if origin["name"] else f"import {origin['module']}"
 
 
-def _origin(project: Project, source: SourceFile, entry: Mapping[str, Any]) -> dict[str, Any] | None:
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """A file that holds a name: what it imports under it, and whether it defines it itself."""
+
+    path: str
+    imported: str | None
+    own: bool
+
+
+def _origin(project: Project, source: SourceFile, entry: Mapping[str, Any], known: Sequence[_Home]) -> dict[str, Any] | None:
     """What to import: ``{"module", "name"}``, and ``path`` where it is of this project; None when nothing or more than one thing fits."""
     name: str = entry["name"]
     if entry["dotted"] and name in sys.stdlib_module_names and not project.holds(name, source.path):
         return {"module": name, "name": None}
-    known = _mentioning(project, name)
     imported = _modules(source)
     candidates = {module for module in imported if name in exported_by(module)}
-    candidates |= {module for other in known for module in imported if f"{module}.{name}" == other.imports.get(name)}
+    candidates |= {module for other in known for module in imported if f"{module}.{name}" == other.imported}
     if len(candidates) == 1:
         return {"module": candidates.pop(), "name": name}
-    homes = [other.path for other in known if not is_test(other.path) and name in definitions(other).get("own", ())]
+    homes = [other.path for other in known if other.own and not is_test(other.path)]
     if candidates or len(homes) != 1 or homes[0] == source.path:
         return None
     module = project.module_name(homes[0])
@@ -109,13 +122,16 @@ def _modules(source: SourceFile) -> set[str]:
     return {node.module for node in nodes if node.module and not node.level}
 
 
-@lru_cache(maxsize=64)
-def _mentioning(project: Project, name: str) -> list[SourceFile]:
-    """The files of the project that hold a name and can be parsed."""
-    found: list[SourceFile] = []
-    for path in project.files:
+def _homes(project: Project, names: Collection[str]) -> dict[str, list[_Home]]:
+    """The files that import or define each name. Every file is read once, and parsed only where one of the names occurs."""
+    homes: defaultdict[str, list[_Home]] = defaultdict(list)
+    for path in project.files if names else ():
         with suppress(OSError, SkippedFile):
             source = project.source(path)
-            if name.encode() in source.data and source.tree:
-                found.append(source)
-    return found
+            here = {word.decode() for word in set(_WORD.findall(source.data))} & set(names)
+            own = set(definitions(source).get("own", ())) if here else set[str]()
+            for name in sorted(here):
+                home = _Home(path, source.imports.get(name), name in own)
+                if home.imported or home.own:
+                    homes[name].append(home)
+    return homes
