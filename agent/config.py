@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +15,15 @@ from fixbot.agent.errors import UsageError
 
 REPOSITORY_KEYS = frozenset({"select", "ignore", "exclude", "test-command", "timeout", "test-timeout", "unsafe-fixes"})
 """The keys that a repository's own configuration may set: it must not choose what runs where and with which rights."""
+
+
+class Price(BaseModel):
+    """What a model costs, in USD per million tokens; ``cached`` are prompt tokens that the endpoint had already seen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cached: float | None = Field(None, ge=0)
 
 
 class Settings(BaseModel):
@@ -35,6 +45,33 @@ class Settings(BaseModel):
     memory: int = Field(4096, ge=64, description="MiB for the tests")
     sandbox: Literal["auto", "bwrap", "landlock", "none"] = "auto"
     trust_owner: bool = False
+
+    model: str | None = None
+    base_url: str | None = None
+    prices: dict[str, Price] = Field(default_factory=dict[str, Price], description="by model")
+    max_cost: float | None = Field(None, ge=0, description="USD for a run")
+    max_tokens: int | None = Field(None, ge=0, description="for a run, prompts and replies")
+    max_cost_finding: float | None = Field(None, ge=0)
+    max_tokens_finding: int | None = Field(None, ge=0)
+    prompt_tokens: int = Field(6000, ge=500, description="for the first prompt of a finding")
+    max_output: int = Field(4096, ge=256, description="tokens of a reply")
+    model_timeout: float = Field(120, gt=0, description="seconds for a reply")
+    model_retries: int = Field(2, ge=0, le=10)
+    model_jobs: int = Field(4, ge=1, le=32, description="questions at once")
+    model_floor: float = Field(0.2, ge=0, le=1, description="share of a rule's model fixes that must have been proven so far")
+    temperature: float | None = Field(None, ge=0, le=2)
+    stream: bool = False
+    enforces_schema: bool = Field(False, description="the endpoint really holds replies to a JSON schema")
+    candidates: int = Field(1, ge=1, le=16)
+    max_lines: int = Field(40, ge=1, le=1000, description="lines that a model's fix may change")
+    proof: bool = False
+    replay: Path | None = None
+    record: Path | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is a model to ask."""
+        return self.model is not None or self.replay is not None
 
 
 def load_settings(root: Path, flags: Mapping[str, Any], *, config: Path | None = None, isolated: bool = False) -> Settings:
@@ -84,10 +121,18 @@ def _table(path: Path, *, required: bool) -> dict[str, Any]:
     return {str(key): value for key, value in table.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
+def _json(key: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"FIXBOT_{key.upper()} is not JSON: {error}") from None
+
+
 def _environment() -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, field in Settings.model_fields.items():
         text = os.environ.get(f"FIXBOT_{key.upper()}")
         if text is not None:
-            values[key] = tuple(filter(None, text.split(","))) if "tuple" in str(field.annotation) else text
+            kind = str(field.annotation)
+            values[key] = tuple(filter(None, text.split(","))) if "tuple" in kind else _json(key, text) if "dict" in kind else text
     return values

@@ -6,14 +6,16 @@ import contextlib
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fixbot.agent.errors import LedgerError
+from fixbot.patchers.model.exchanges import Exchange
 
-_VERSION = 1
+_VERSION = 2  # 1 had no exchanges
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, repository TEXT NOT NULL, base TEXT NOT NULL, settings TEXT NOT NULL,
@@ -21,6 +23,9 @@ CREATE TABLE IF NOT EXISTS runs (
 );
 CREATE TABLE IF NOT EXISTS steps (
     run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS exchanges (
+    run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, position INTEGER NOT NULL, json TEXT NOT NULL, PRIMARY KEY (run, position)
 ) WITHOUT ROWID;
 """
 _Value = TypeVar("_Value")
@@ -40,19 +45,19 @@ class RunRecord:
 
 
 class Ledger:
-    """The runs of all repositories of this user. Every write is one transaction, on disk when it returns."""
+    """The runs of all repositories of this user. Every write is one transaction, on disk when it returns. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._lock = path, threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._database = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._database = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             os.chmod(path, 0o600)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.execute("PRAGMA foreign_keys=ON")
             version = int(self._database.execute("PRAGMA user_version").fetchone()[0])
-            if version not in (0, _VERSION):
+            if version > _VERSION:
                 raise LedgerError(f"the ledger {path} is of version {version}, this fixbot writes {_VERSION}", "move the file away")
             self._database.executescript(_SCHEMA)
             self._database.execute(f"PRAGMA user_version={_VERSION}")
@@ -69,7 +74,8 @@ class Ledger:
     @contextlib.contextmanager
     def _guarded(self) -> Generator[sqlite3.Connection]:
         try:
-            yield self._database
+            with self._lock:
+                yield self._database
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
@@ -128,6 +134,26 @@ class Ledger:
         with self._guarded() as database:
             database.execute("INSERT OR REPLACE INTO steps VALUES (?, ?, ?)", (run, key, json.dumps(dump(value))))
         return value
+
+    # Exchanges with a model: kept when the run has finished, for reports and for running it again without the endpoint
+
+    def save_exchange(self, run: str, exchange: Exchange) -> None:
+        """Add an exchange to a run."""
+        text = json.dumps(exchange.to_json())
+        with self._guarded() as database:
+            database.execute(
+                "INSERT INTO exchanges SELECT ?1, COALESCE(MAX(position) + 1, 0), ?2 FROM exchanges WHERE run = ?1", (run, text)
+            )
+
+    def exchanges(self, run: str) -> Iterator[Exchange]:
+        """The exchanges of a run, in the order in which they were saved. Raises LedgerError."""
+        with self._guarded() as database:
+            rows = database.execute("SELECT json FROM exchanges WHERE run = ? ORDER BY position", (run,)).fetchall()
+        for (text,) in rows:
+            try:
+                yield Exchange.from_json(json.loads(text))
+            except ValueError as error:
+                raise LedgerError(f"the ledger {self._path} holds a damaged exchange of the run {run}", "start a new run") from error
 
 
 def _record(row: tuple[Any, ...]) -> RunRecord:

@@ -65,7 +65,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete answer. ``model`` is what the endpoint says it used; ``cost`` is in USD, None without prices."""
+    """A complete answer. ``model`` is what the endpoint says it used. ``usage`` and ``cost`` (USD, None without prices) are those of
+    all attempts together."""
 
     text: str
     model: str
@@ -91,14 +92,15 @@ class EndpointError(ModelError):
 
 
 class ReplyError(ModelError):
-    """This one answer is of no use. ``kind`` is one of ``Kind``."""
+    """This one answer is of no use. ``usage`` and ``cost`` (USD) are what it used all the same."""
 
-    def __init__(self, kind: Kind, message: str) -> None:
+    def __init__(self, kind: Kind, message: str, usage: Usage | None = None, cost: float | None = None) -> None:
         super().__init__(message)
         self.kind: Kind = kind
+        self.usage, self.cost = usage or Usage(0, 0), cost
 
-    def __reduce__(self) -> tuple[type[ReplyError], tuple[Kind, str]]:
-        return ReplyError, (self.kind, str(self))
+    def __reduce__(self) -> tuple[type[ReplyError], tuple[Kind, str, Usage, float | None]]:
+        return ReplyError, (self.kind, str(self), self.usage, self.cost)
 
 
 class OverBudgetError(ModelError):
