@@ -79,7 +79,8 @@ class Finding:
     """One candidate bug. ``path`` is relative to the project's root with ``/``; ``facts`` is what the rule tells its codemod.
 
     ``key`` is the text that identifies the finding inside its scope; the fingerprint is made of rule, scope, key and the number of
-    the same three before it, so it survives reformatting, moved lines and a renamed file.
+    the same three before it, so it survives reformatting, moved lines and a renamed file. ``sources`` names everything that saw it,
+    ``"fixbot"`` and ``"REPORT.md#BUG-A05"``, once something else than the detector took part; else it is empty.
     """
 
     rule: str
@@ -94,10 +95,11 @@ class Finding:
     fix: Fix = MODEL
     facts: Json = field(default_factory=dict[str, Any])
     source: str = "fixbot"
+    sources: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The finding as the public JSON form shows it (see README, "JSON")."""
-        return {
+        """The finding as the public JSON form shows it (see README, "JSON"); ``sources`` only where there are any."""
+        data: dict[str, Any] = {
             "rule": self.rule,
             "severity": self.severity.value,
             "path": self.path,
@@ -114,6 +116,7 @@ class Finding:
             "facts": dict(self.facts),
             "source": self.source,
         }
+        return data | {"sources": list(self.sources)} if self.sources else data
 
 
 def finding_from_json(data: Json) -> Finding:
@@ -131,6 +134,7 @@ def finding_from_json(data: Json) -> Finding:
         fix=Fix(FixKind(data["fix"]["kind"]), Safety(data["fix"]["safety"])),
         facts=data["facts"],
         source=data["source"],
+        sources=tuple(data.get("sources", ())),
     )
 
 

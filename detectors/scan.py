@@ -69,7 +69,7 @@ def _scan(project: Project, options: Options, progress: Callable[[int, int], Non
     skipped = [Skipped(path, result["skipped"]) for path, result in results.items() if result.get("skipped")]
     found = [finding_from_json(entry) for result in results.values() for entry in result.get("findings", ())]
     found.extend(_check_project(project, rules, results))
-    ran = frozenset(one.id for one in rules) | frozenset(() if _muted(UNUSED, options) else (UNUSED,))
+    ran = frozenset(one.id for one in rules if not one.external) | frozenset(() if _muted(UNUSED, options) else (UNUSED,))
     kept, muted = apply_suppressions(with_fingerprints(found), muting, ran)
     gone = {entry.path for entry in skipped}
     return Scan(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,10 @@ def test_same_line_twice_has_two_fingerprints(tmp_path: Path) -> None:
 def test_findings_survive_json(tmp_path: Path) -> None:
     for one in scan_files(tmp_path, {"a.py": BUG}).findings:
         assert finding_from_json(one.to_json()) == one
+        assert "sources" not in one.to_json()
+        both = replace(one, sources=("fixbot", "REPORT.md#2"))
+        assert both.to_json()["sources"] == ["fixbot", "REPORT.md#2"]
+        assert finding_from_json(both.to_json()) == both
 
 
 def test_baseline_and_changed_lines(tmp_path: Path) -> None:
