@@ -35,6 +35,7 @@ class Settings(BaseModel):
     memory: int = Field(4096, ge=64, description="MiB for the tests")
     sandbox: Literal["auto", "bwrap", "landlock", "none"] = "auto"
     trust_owner: bool = False
+    bug_report: tuple[Path, ...] = ()
 
 
 def load_settings(root: Path, flags: Mapping[str, Any], *, config: Path | None = None, isolated: bool = False) -> Settings:

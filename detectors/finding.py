@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -117,6 +117,40 @@ class Finding:
             "source": self.source,
         }
         return data | {"sources": list(self.sources)} if self.sources else data
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An entry of a bug report for which there is no place in the project, and why; or a heading that is no bug (``heading_only``)."""
+
+    id: str
+    heading: str
+    reason: str
+    heading_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReport:
+    """What became of a bug report: ``entries`` = ``placed`` + the number of ``refused``.
+
+    ``partly`` are placed entries of which a further place was not found.
+    """
+
+    file: str
+    entries: int
+    placed: int
+    refused: tuple[Refused, ...] = ()
+    partly: tuple[Refused, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"file", "entries", "placed", "refused": [{"id", "heading", "reason", "heading_only"}], "partly": [...]}``."""
+        return asdict(self) | {"refused": [asdict(one) for one in self.refused], "partly": [asdict(one) for one in self.partly]}
+
+
+def read_report_from_json(data: Json) -> ReadReport:
+    """The inverse of ``ReadReport.to_json``. Raises KeyError or TypeError on data of another shape."""
+    refused, partly = (tuple(Refused(**entry) for entry in data[name]) for name in ("refused", "partly"))
+    return ReadReport(data["file"], data["entries"], data["placed"], refused, partly)
 
 
 def finding_from_json(data: Json) -> Finding:
