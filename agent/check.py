@@ -47,6 +47,10 @@ def check(request: Request, emit: Emit) -> tuple[Scan, Path]:
         found = scan(project, options, lambda done, total: emit(Progress("scan", done, total)))
     except EngineError as error:
         raise UsageError(str(error), "reinstall fixbot") from error
+    if settings.bug_report:
+        from fixbot.agent.bug_reports import with_reports
+
+        found = with_reports(found, project, settings.bug_report, options)
     return _with_sarif(found, request.sarif, options), root
 
 

@@ -65,6 +65,9 @@ ChangedSince = Annotated[
 ]
 BaselineFile = Annotated[Path | None, typer.Option("--baseline", help="JSON report whose findings are not reported again.")]
 SarifIn = Annotated[list[Path] | None, typer.Option("--sarif-in", help="Also report the results of this SARIF file.")]
+BugReport = Annotated[
+    list[Path] | None, typer.Option("--bug-report", metavar="FILE", help="Also take the bugs that this Markdown report describes.")
+]
 ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 even if findings are left.")]
 Python = Annotated[Path | None, typer.Option("--python", help="Interpreter that has the repository's dependencies.")]
 SandboxName = Annotated[str | None, typer.Option("--sandbox", help="auto, bwrap, landlock; none runs the tests unprotected.")]
@@ -102,6 +105,7 @@ def check(
     changed_since: ChangedSince = None,
     baseline: BaselineFile = None,
     sarif_in: SarifIn = None,
+    bug_report: BugReport = None,
     exit_zero: ExitZero = False,
     quiet: Quiet = False,
 ) -> None:
@@ -112,7 +116,8 @@ def check(
     from fixbot.agent.check import Request
     from fixbot.agent.check import check as run_check
 
-    flags = {"select": _split(select), "ignore": _split(ignore), "jobs": jobs, "cache": False if no_cache else None}
+    flags: dict[str, Any] = {"select": _split(select), "ignore": _split(ignore), "jobs": jobs, "cache": False if no_cache else None}
+    flags["bug_report"] = tuple(bug_report or ())
     settings = _settings(path, flags, config, isolated)
     with _progress(quiet) as emit:
         found, root = run_check(Request(path, settings, changed_since, baseline, tuple(sarif_in or ())), emit)
@@ -145,6 +150,7 @@ def run(
     unsafe_fixes: Annotated[bool, typer.Option("--unsafe-fixes", help="Also try fixes that may change behaviour elsewhere.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run of this repository that did not end.")] = False,
     trust_owner: Annotated[bool, typer.Option("--trust-owner", help="Work on a repository that belongs to another user.")] = False,
+    bug_report: BugReport = None,
     exit_zero: ExitZero = False,
     quiet: Quiet = False,
 ) -> None:
@@ -166,6 +172,7 @@ def run(
         "sandbox": sandbox,
         "unsafe_fixes": unsafe_fixes or None,
         "trust_owner": trust_owner or None,
+        "bug_report": tuple(bug_report or ()),
     }
     settings = _settings(path, flags, config, isolated)
     if settings.sandbox == "none":

@@ -45,6 +45,7 @@ class Settings(BaseModel):
     memory: int = Field(4096, ge=64, description="MiB for the tests")
     sandbox: Literal["auto", "bwrap", "landlock", "none"] = "auto"
     trust_owner: bool = False
+    bug_report: tuple[Path, ...] = ()
 
     model: str | None = None
     base_url: str | None = None

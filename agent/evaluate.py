@@ -5,21 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any
 
 from fixbot.agent import pipeline
 from fixbot.agent import workspace as ws
 from fixbot.agent.config import Settings
 from fixbot.agent.environments import resolve
-from fixbot.agent.errors import UsageError
 from fixbot.agent.events import Emit, Note
+from fixbot.agent.manifest import Bug, Decoy, Manifest, read_manifest, reported
 from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.agent.sandbox.choose import choose
 from fixbot.agent.verify.suite import SuiteOptions, SuiteResult, run_suite
@@ -30,63 +27,18 @@ from fixbot.detectors.scan import Options, scan
 HIDDEN = "hidden_tests"
 
 
-class Place(BaseModel):
-    """Lines (first, last) of a file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    path: str
-    lines: tuple[int, int]
-
-
-class Bug(BaseModel):
-    """A known bug. A finding of ``rule`` (or ``also_rules``) in ``path`` that overlaps ``lines`` (or one of the places ``also``) finds it.
-
-    ``hidden_test`` passes once it is fixed. ``depends_on`` are bugs that must be fixed before a fix of this one can keep the suite green.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    id: str
-    heading: str
-    rule: str
-    path: str
-    lines: tuple[int, int]
-    fix: Literal["codemod", "model", "none"]
-    hidden_test: str | None = None
-    also: tuple[Place, ...] = ()
-    also_rules: tuple[str, ...] = ()
-    depends_on: tuple[str, ...] = ()
-    note: str = ""
-
-
-class Decoy(BaseModel):
-    """Correct code that looks wrong. A finding of one of ``rules`` that starts in ``lines`` is false."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    path: str
-    lines: tuple[int, int]
-    rules: tuple[str, ...]
-    why: str
-
-
-class Manifest(BaseModel):
-    """What is known about an evaluation repository."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    name: str
-    seed: str
-    bug: tuple[Bug, ...]
-    decoy: tuple[Decoy, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class BugResult:
-    """What became of a known bug. ``failed_before`` tells whether its hidden test fails on the repository as it is, as it must."""
+    """What became of a known bug. ``failed_before`` tells whether its hidden test fails on the repository as it is, as it must;
+    ``reported`` whether its entry in REPORT.md is placed on it, None without such an entry.
+    """
 
     bug: Bug
     found: bool
     status: str = ""
     fixed: bool = False
     failed_before: bool | None = None
+    reported: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +59,8 @@ class Evaluation:
         return {
             "name": self.name,
             "bugs": [
-                {**one.bug.model_dump(mode="json"), "found": one.found, "status": one.status, "fixed": one.fixed} for one in self.bugs
+                one.bug.model_dump(mode="json") | {"found": one.found, "status": one.status, "fixed": one.fixed, "reported": one.reported}
+                for one in self.bugs
             ],
             "decoys": self.decoys,
             "decoys_hit": list(self.decoys_hit),
@@ -122,7 +75,7 @@ def evaluate(folders: Sequence[Path], *, python: Path | None, sandbox: str, dete
     Raises UsageError, before anything runs, for a folder that is neither.
     """
     found = [one for folder in folders for one in sorted(path.parent for path in folder.glob("*/manifest.toml")) or [folder]]
-    manifests = [(folder, _manifest(folder)) for folder in found]
+    manifests = [(folder, read_manifest(folder)) for folder in found]
     return [_evaluate(folder, manifest, python, sandbox, detect_only, emit) for folder, manifest in manifests]
 
 
@@ -133,20 +86,15 @@ def _evaluate(folder: Path, manifest: Manifest, python: Path | None, sandbox: st
         target = place / manifest.name
         shutil.copytree(folder / "repo", target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         _commit(target)
+        project = discover(target, ws.list_files(target))
+        told = reported(folder, manifest, project)
         if detect_only:
-            findings = list(scan(discover(target, ws.list_files(target)), Options()).findings)
-            return _score(manifest, [Outcome(one, Status.NOT_ATTEMPTED) for one in findings], None, {}, {})
+            findings = list(scan(project, Options()).findings)
+            return _score(manifest, [Outcome(one, Status.NOT_ATTEMPTED) for one in findings], None, {}, {}, told)
         settings = Settings.model_validate({"python": python, "sandbox": sandbox})
         result = pipeline.run(target, settings, emit, state=place / "state")
         hidden = _Hidden(folder, target, place, settings)
-        return _score(manifest, result.outcomes, result, hidden.outcomes(result.base), hidden.outcomes(result.tip or result.base))
-
-
-def _manifest(folder: Path) -> Manifest:
-    try:
-        return Manifest.model_validate(tomllib.loads((folder / "manifest.toml").read_text("utf-8")))
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
-        raise UsageError(f"{folder} is no evaluation repository: {error}", "see eval_repos/README.md") from None
+        return _score(manifest, result.outcomes, result, hidden.outcomes(result.base), hidden.outcomes(result.tip or result.base), told)
 
 
 def _commit(target: Path) -> None:
@@ -161,8 +109,9 @@ def _score(
     run: RunResult | None,
     before: dict[str, bool],
     after: dict[str, bool],
+    told: dict[str, bool],
 ) -> Evaluation:
-    bugs = [_bug_result(bug, outcomes, before, after) for bug in manifest.bug]
+    bugs = [replace(_bug_result(bug, outcomes, before, after), reported=told.get(bug.id)) for bug in manifest.bug]
     right, wrong = Counter[str](), Counter[str]()
     decoys_hit: list[str] = []
     unexpected: list[str] = []
@@ -186,9 +135,8 @@ def _bug_result(bug: Bug, outcomes: Sequence[Outcome], before: dict[str, bool], 
 
 
 def _finds(finding: Finding, bug: Bug) -> bool:
-    places = ((bug.path, bug.lines), *((place.path, place.lines) for place in bug.also))
     return finding.rule in (bug.rule, *bug.also_rules) and any(
-        finding.path == path and finding.span.line <= last and finding.span.end_line >= first for path, (first, last) in places
+        finding.path == path and finding.span.line <= last and finding.span.end_line >= first for path, (first, last) in bug.places
     )
 
 

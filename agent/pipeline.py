@@ -119,7 +119,7 @@ class _Run:
         for note in self.workspace.notes:
             self.emit(Note(note))
         with self.watch("scan"):
-            found = self.scan(self.workspace.root, self.workspace.base)
+            found = self._scan_base()
         fates, pending = _sort(found, self.settings)
         self.emit(Found(len(found.findings), len(pending), len(found.files)))
         environment, notes, rounds = None, list(self.workspace.notes), Rounds(self.workspace.base, fates)
@@ -137,10 +137,23 @@ class _Run:
 
     def scan(self, root: Path, commit: str) -> Scan:
         """Scan a folder that holds the files of a commit."""
+        project = discover(root, ws.files(self.workspace, commit), self.settings.exclude)
+        return scan(project, self._options(), lambda done, total: self.emit(Progress("scan", done, total)))
+
+    def _scan_base(self) -> Scan:
+        """The scan that the run is about, with the entries of bug reports."""
+        root, base, settings = self.workspace.root, self.workspace.base, self.settings
+        found = self.scan(root, base)
+        if not settings.bug_report:
+            return found
+        from fixbot.agent.bug_reports import with_reports
+
+        project = discover(root, ws.files(self.workspace, base), settings.exclude)
+        return with_reports(found, project, settings.bug_report, self._options())
+
+    def _options(self) -> Options:
         settings = self.settings
-        options = Options(settings.select, settings.ignore, settings.jobs, self.state / "scan.sqlite" if settings.cache else None)
-        project = discover(root, ws.files(self.workspace, commit), settings.exclude)
-        return scan(project, options, lambda done, total: self.emit(Progress("scan", done, total)))
+        return Options(settings.select, settings.ignore, settings.jobs, self.state / "scan.sqlite" if settings.cache else None)
 
     def _environment(self) -> Environment | str:
         """The interpreter for the tests, or why there is none."""
@@ -204,6 +217,7 @@ class _Run:
             sandbox=self.sandbox.name,
             environment=environment.description if isinstance(environment, Environment) else environment or "",
             spend={"model": None, "tokens": 0, "cost": 0.0},
+            reports=found.reports,
         )
 
 

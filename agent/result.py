@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from fixbot.detectors.finding import Finding, finding_from_json
+from fixbot.detectors.finding import Finding, ReadReport, finding_from_json, read_report_from_json
 from fixbot.detectors.project import Skipped
 
 FORMAT_VERSION = 1
@@ -72,6 +72,7 @@ class RunResult:
     sandbox: str = ""
     environment: str = ""
     spend: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    reports: tuple[ReadReport, ...] = ()
 
     def count(self, *statuses: Status) -> int:
         """How many findings ended in one of these states."""
@@ -103,6 +104,7 @@ class RunResult:
             "sandbox": self.sandbox,
             "environment": self.environment,
             "spend": dict(self.spend),
+            "reports": [report.to_json() for report in self.reports],
         }
 
 
@@ -125,6 +127,7 @@ def result_from_json(data: Mapping[str, Any]) -> RunResult:
         sandbox=data["sandbox"],
         environment=data["environment"],
         spend=data["spend"],
+        reports=tuple(read_report_from_json(entry) for entry in data.get("reports", ())),
     )
 
 

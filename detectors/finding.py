@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -79,7 +79,8 @@ class Finding:
     """One candidate bug. ``path`` is relative to the project's root with ``/``; ``facts`` is what the rule tells its codemod.
 
     ``key`` is the text that identifies the finding inside its scope; the fingerprint is made of rule, scope, key and the number of
-    the same three before it, so it survives reformatting, moved lines and a renamed file.
+    the same three before it, so it survives reformatting, moved lines and a renamed file. ``sources`` names everything that saw it,
+    ``"fixbot"`` and ``"REPORT.md#BUG-A05"``, once something else than the detector took part; else it is empty.
     """
 
     rule: str
@@ -94,10 +95,11 @@ class Finding:
     fix: Fix = MODEL
     facts: Json = field(default_factory=dict[str, Any])
     source: str = "fixbot"
+    sources: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The finding as the public JSON form shows it (see README, "JSON")."""
-        return {
+        """The finding as the public JSON form shows it (see README, "JSON"); ``sources`` only where there are any."""
+        data: dict[str, Any] = {
             "rule": self.rule,
             "severity": self.severity.value,
             "path": self.path,
@@ -114,6 +116,41 @@ class Finding:
             "facts": dict(self.facts),
             "source": self.source,
         }
+        return data | {"sources": list(self.sources)} if self.sources else data
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An entry of a bug report for which there is no place in the project, and why; or a heading that is no bug (``heading_only``)."""
+
+    id: str
+    heading: str
+    reason: str
+    heading_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReport:
+    """What became of a bug report: ``entries`` = ``placed`` + the number of ``refused``.
+
+    ``partly`` are placed entries of which a further place was not found.
+    """
+
+    file: str
+    entries: int
+    placed: int
+    refused: tuple[Refused, ...] = ()
+    partly: tuple[Refused, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"file", "entries", "placed", "refused": [{"id", "heading", "reason", "heading_only"}], "partly": [...]}``."""
+        return asdict(self) | {"refused": [asdict(one) for one in self.refused], "partly": [asdict(one) for one in self.partly]}
+
+
+def read_report_from_json(data: Json) -> ReadReport:
+    """The inverse of ``ReadReport.to_json``. Raises KeyError or TypeError on data of another shape."""
+    refused, partly = (tuple(Refused(**entry) for entry in data[name]) for name in ("refused", "partly"))
+    return ReadReport(data["file"], data["entries"], data["placed"], refused, partly)
 
 
 def finding_from_json(data: Json) -> Finding:
@@ -131,6 +168,7 @@ def finding_from_json(data: Json) -> Finding:
         fix=Fix(FixKind(data["fix"]["kind"]), Safety(data["fix"]["safety"])),
         facts=data["facts"],
         source=data["source"],
+        sources=tuple(data.get("sources", ())),
     )
 
 

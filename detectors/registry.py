@@ -93,8 +93,19 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class External:
+    """Makes a module an external rule, as in ``RULE = External(Severity.HIGH)``: an engine brings its findings, the scan runs no check."""
+
+    severity: Severity
+    fix: Fix = MODEL
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule with everything that is known about it. ``module`` is importable; ``page`` is its Markdown file."""
+    """A rule with everything that is known about it. ``module`` is importable; ``page`` is its Markdown file.
+
+    A rule has ``checks`` or is ``external``.
+    """
 
     id: str
     group: str
@@ -102,16 +113,19 @@ class Rule:
     module: str
     page: Path
     checks: tuple[Check, ...]
+    external: External | None = None
 
     @property
     def severity(self) -> Severity:
         """The worst that the rule reports by default."""
+        if self.external:
+            return self.external.severity
         return min((check.severity for check in self.checks), key=lambda severity: severity.rank)
 
     @property
     def fix(self) -> Fix:
         """What fixes the rule's findings unless a finding says otherwise."""
-        return self.checks[0].fix
+        return self.external.fix if self.external else self.checks[0].fix
 
 
 def rule(
@@ -176,8 +190,9 @@ def _modules() -> Iterator[ModuleType]:
 
 def _read(module: ModuleType) -> Rule:
     checks = tuple(getattr(value, _ATTRIBUTE) for value in vars(module).values() if hasattr(value, _ATTRIBUTE))
-    if not checks:
-        raise ValueError(f"{module.__name__} holds no function decorated with @rule")
+    external = next((value for value in vars(module).values() if isinstance(value, External)), None)
+    if bool(checks) is bool(external):
+        raise ValueError(f"{module.__name__} must hold either functions decorated with @rule or one External")
     parts = module.__name__.split(".")
     return Rule(
         id=parts[-1].replace("_", "-"),
@@ -186,7 +201,13 @@ def _read(module: ModuleType) -> Rule:
         module=module.__name__,
         page=Path(module.__file__ or "").with_suffix(".md"),
         checks=checks,
+        external=external,
     )
+
+
+def is_selected(rule: str, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> bool:
+    """Whether a rule is among those to run; for engines that bring an external rule's findings. Raises as ``select_rules``."""
+    return any(one.id == rule for one in select_rules(select, ignore))
 
 
 def select_rules(select: Sequence[str] = (), ignore: Sequence[str] = ()) -> tuple[Rule, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from fixbot.detectors.cache import Cache
 from fixbot.detectors.engines.ruff import Diagnostic, diagnose
-from fixbot.detectors.finding import Finding, Span, finding_from_json, with_fingerprints
+from fixbot.detectors.finding import Finding, ReadReport, Span, finding_from_json, with_fingerprints
 from fixbot.detectors.project import Project, Skipped, is_generated
 from fixbot.detectors.registry import Check, Collector, Report, Rule, rules_version, select_rules
 from fixbot.detectors.source import SkippedFile, SourceFile
@@ -42,13 +42,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a scan found. ``suppressed`` are the findings that a comment muted."""
+    """What a scan found. ``suppressed`` are the findings that a comment muted; ``reports`` are bug reports that were read with it."""
 
     findings: tuple[Finding, ...]
     suppressed: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
     files: tuple[str, ...]
     rules: tuple[str, ...]
+    reports: tuple[ReadReport, ...] = ()
 
     @property
     def clean_files(self) -> int:
@@ -69,11 +70,11 @@ def _scan(project: Project, options: Options, progress: Callable[[int, int], Non
     skipped = [Skipped(path, result["skipped"]) for path, result in results.items() if result.get("skipped")]
     found = [finding_from_json(entry) for result in results.values() for entry in result.get("findings", ())]
     found.extend(_check_project(project, rules, results))
-    ran = frozenset(one.id for one in rules) | frozenset(() if _muted(UNUSED, options) else (UNUSED,))
+    ran = frozenset(one.id for one in rules if not one.external) | frozenset(() if _muted(UNUSED, options) else (UNUSED,))
     kept, muted = apply_suppressions(with_fingerprints(found), muting, ran)
     gone = {entry.path for entry in skipped}
     return Scan(
-        findings=tuple(sorted((one for one in kept if _wanted(one, options)), key=lambda one: (one.path, one.span, one.rule))),
+        findings=tuple(sorted((one for one in kept if wanted(one, options)), key=lambda one: (one.path, one.span, one.rule))),
         suppressed=tuple(muted),
         skipped=tuple(sorted((*project.skipped, *skipped), key=lambda entry: entry.path)),
         files=tuple(path for path in project.files if path not in gone),
@@ -90,7 +91,8 @@ def _muted(name: str, options: Options) -> bool:
     return name in options.ignore or bool(options.select and not {name, "all"} & set(options.select))
 
 
-def _wanted(finding: Finding, options: Options) -> bool:
+def wanted(finding: Finding, options: Options) -> bool:
+    """Whether the baseline and the limit to changed lines let a finding through."""
     if finding.fingerprint in options.baseline:
         return False
     if options.changed is None:

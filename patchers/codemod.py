@@ -294,7 +294,8 @@ def find_codemod(rule: str) -> Codemod | None:
     known = all_rules().get(rule)
     if known is None:
         return None
-    name = f"fixbot.patchers.codemods.{known.group.replace('-', '_')}.{rule.replace('-', '_')}"
-    if importlib.util.find_spec(name) is None:
+    group = f"fixbot.patchers.codemods.{known.group.replace('-', '_')}"
+    name = f"{group}.{rule.replace('-', '_')}"
+    if importlib.util.find_spec(group) is None or importlib.util.find_spec(name) is None:
         return None
     return importlib.import_module(name).fix

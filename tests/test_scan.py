@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,10 @@ def test_same_line_twice_has_two_fingerprints(tmp_path: Path) -> None:
 def test_findings_survive_json(tmp_path: Path) -> None:
     for one in scan_files(tmp_path, {"a.py": BUG}).findings:
         assert finding_from_json(one.to_json()) == one
+        assert "sources" not in one.to_json()
+        both = replace(one, sources=("fixbot", "REPORT.md#2"))
+        assert both.to_json()["sources"] == ["fixbot", "REPORT.md#2"]
+        assert finding_from_json(both.to_json()) == both
 
 
 def test_baseline_and_changed_lines(tmp_path: Path) -> None:

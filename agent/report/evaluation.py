@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from fixbot.agent.evaluate import Evaluation
+from fixbot.agent.evaluate import BugResult, Evaluation
 from fixbot.agent.report.text import line
 from fixbot.detectors.registry import all_rules
 
@@ -22,13 +22,14 @@ def print_evaluation(console: Console, results: Sequence[Evaluation]) -> None:
 
 
 def _print_repository(console: Console, result: Evaluation) -> None:
-    table = _table("bug", "rule", "place", "fix", "found", "fixed", "status", title=result.name)
+    table = _table("bug", "rule", "place", "fix", "found", "fixed", "report", "status", title=result.name)
     for one in result.bugs:
         bug = one.bug
         unknown = "" if bug.rule in all_rules() else " (no such rule yet)"
         test = "" if one.failed_before is not False else "; its hidden test passes without a fix"
         place = f"{bug.path}:{bug.lines[0]}"
-        table.add_row(bug.id, bug.rule, line(place), bug.fix, _mark(one.found), _mark(one.fixed), f"{one.status}{unknown}{test}")
+        told = "" if one.reported is None else f"{line(bug.report or '')}: {'placed' if one.reported else 'not placed'}"
+        table.add_row(bug.id, bug.rule, line(place), bug.fix, _mark(one.found), _mark(one.fixed), told, f"{one.status}{unknown}{test}")
     console.print(table)
     for words, places in (("decoy hit", result.decoys_hit), ("unexpected", result.unexpected)):
         for place in places:
@@ -37,7 +38,7 @@ def _print_repository(console: Console, result: Evaluation) -> None:
 
 
 def _print_summary(console: Console, results: Sequence[Evaluation]) -> None:
-    table = _table("repository", "bugs", "found", "fixed", "fixed of codemod rows", "decoys", "hit", "unexpected")
+    table = _table("repository", "bugs", "found", "fixed", "fixed of codemod rows", "decoys", "hit", "unexpected", "placed by report")
     for result in results:
         codemod = [one for one in result.bugs if one.bug.fix == "codemod"]
         table.add_row(
@@ -49,13 +50,23 @@ def _print_summary(console: Console, results: Sequence[Evaluation]) -> None:
             str(result.decoys),
             str(len(result.decoys_hit)),
             str(len(result.unexpected)),
+            _told(result.bugs),
         )
     console.print(table)
     bugs = [one for result in results for one in result.bugs]
     known = [one for one in bugs if one.bug.rule in all_rules()]
     found = sum(one.found for one in bugs)
     console.print(f"recall {_ratio(found, len(bugs))}; of the rows whose rule exists {_ratio(sum(one.found for one in known), len(known))}")
+    told = _told(bugs)
+    if told:
+        console.print(f"rows that their report's entry is placed on: {told}")
     console.print()
+
+
+def _told(bugs: Sequence[BugResult]) -> str:
+    """Of the rows that a report tells of, those that its entry is placed on."""
+    told = [one.reported for one in bugs if one.reported is not None]
+    return _ratio(sum(told), len(told)) if told else ""
 
 
 def _print_precision(console: Console, results: Sequence[Evaluation]) -> None:

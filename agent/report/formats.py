@@ -25,6 +25,7 @@ def check_json(found: Scan) -> dict[str, Any]:
         "files_skipped": [{"path": entry.path, "reason": entry.reason} for entry in found.skipped],
         "findings": [finding.to_json() for finding in found.findings],
         "suppressed": [finding.to_json() for finding in found.suppressed],
+        "reports": [report.to_json() for report in found.reports],
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fixbot.agent.report.text import clean, plural
 from fixbot.agent.result import Outcome, RunResult, Status
-from fixbot.detectors.finding import Severity
+from fixbot.detectors.finding import ReadReport, Severity
 from fixbot.detectors.registry import all_rules
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!@&])")
@@ -36,6 +36,23 @@ def _document(result: RunResult) -> Iterator[str]:
     if result.skipped:
         yield from ("## Files skipped", "")
         yield from (f"- {code(entry.path)}: {escape(entry.reason)}" for entry in result.skipped)
+    for report in result.reports:
+        yield from _report(report)
+
+
+def _report(report: ReadReport) -> Iterator[str]:
+    """The entries of a bug report that have no finding."""
+    headings = [one for one in report.refused if one.heading_only]
+    yield from (f"## Bug report {code(report.file)}", "", f"- **Entries:** {report.entries} ({report.placed} placed)")
+    if headings:
+        yield f"- **Headings without a bug of their own:** {len(headings)}"
+    yield from (
+        f"- **{words}:** {escape(one.id)}, {escape(one.heading)}: {escape(one.reason)}"
+        for words, some in (("Not placed", report.refused), ("Placed in part", report.partly))
+        for one in some
+        if not one.heading_only
+    )
+    yield ""
 
 
 def _finding(number: int, outcome: Outcome) -> Iterator[str]:
@@ -44,6 +61,8 @@ def _finding(number: int, outcome: Outcome) -> Iterator[str]:
     yield ""
     yield f"- **File:** {code(f'{one.path}:{one.span.line}')}" + (f" in {code(one.scope)}" if one.scope else "")
     yield f"- **Severity:** {one.severity.value}"
+    if one.sources:
+        yield f"- **Sources:** {escape(', '.join(one.sources))}"
     yield f"- **Description:** {escape(one.message)}"
     yield f"- **Impact:** {impact(one.rule)}"
     yield f"- **Status:** {outcome.status.value}" + (f": {escape(outcome.reason)}" if outcome.reason else "")

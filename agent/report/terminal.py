@@ -12,7 +12,7 @@ from rich.text import Text
 from fixbot.agent.report.markdown import evidence_line, tests_line
 from fixbot.agent.report.text import clean, line, plural
 from fixbot.agent.result import Outcome, RunResult, Status
-from fixbot.detectors.finding import Finding, FixKind, Safety, Severity
+from fixbot.detectors.finding import Finding, FixKind, ReadReport, Safety, Severity
 from fixbot.detectors.project import Skipped
 from fixbot.detectors.scan import Scan
 from fixbot.detectors.source import SkippedFile, SourceFile
@@ -35,6 +35,7 @@ def print_check(console: Console, found: Scan, root: Path) -> None:
     for one in found.findings:
         _print_finding(console, one, root)
     _print_skipped(console, found.skipped)
+    print_reports(console, found.reports)
     console.print(summary(found.findings, len(found.files), found.clean_files))
     fixable = sum(one.fix.kind is FixKind.CODEMOD for one in found.findings)
     if fixable:
@@ -66,6 +67,8 @@ def _print_finding(console: Console, one: Finding, root: Path) -> None:
                 no_wrap=True,
                 crop=True,
             )
+    if one.sources:
+        console.print(Text(f"  seen by {line(', '.join(one.sources))}", "dim"))
     for place in one.related:
         console.print(Text(f"  see {line(place.path)}:{place.line}: {line(place.message)}", "dim"))
     console.print(Text(f"  fix: {fix_words(one)}", "dim"))
@@ -105,6 +108,21 @@ def _print_skipped(console: Console, skipped: Sequence[Skipped]) -> None:
         console.print(Text(f"skipped {len(skipped) - 20} more files", "dim"))
 
 
+def print_reports(console: Console, reports: Sequence[ReadReport]) -> None:
+    """How many entries of each bug report have a place, and why the others have none."""
+    for report in reports:
+        headings = sum(one.heading_only for one in report.refused)
+        rest = f"; {plural(headings, 'heading')} without a bug of its own" if headings == 1 else ""
+        rest = f"; {headings} headings without a bug of their own" if headings > 1 else rest
+        bugs = report.entries - headings
+        console.print(Text(f"{line(report.file)}: {report.placed} of {plural(bugs, 'entry', 'entries')} placed{rest}", "bold"))
+        for words, some in (("not placed", report.refused), ("placed in part", report.partly)):
+            for one in some:
+                if not one.heading_only:
+                    _indented(console, f"{words}: {one.id} {one.heading}: {one.reason}", 2)
+        console.print()
+
+
 # A run
 
 
@@ -125,6 +143,7 @@ def print_run(console: Console, result: RunResult) -> None:
             for outcome in _by_severity(left):
                 _print_left(console, outcome)
             console.print()
+    print_reports(console, result.reports)
     _print_figures(console, result)
     _print_next(console, result)
 

@@ -1,0 +1,1 @@
+"""Rules whose findings come from what people and other tools have written."""
