@@ -28,26 +28,29 @@ def commit_fixes(
     before: dict[str, bytes] = {}
     for index, patch in enumerate(patches):
         changed = apply_patches(patches[: index + 1], tree.base(patches))
+        finding, verdict = originals[patch.finding], verdicts[patch.finding]
         news = {path: data for path, data in changed.items() if before.get(path, (tree.root / path).read_bytes()) != data}
         before.update(changed)
-        finding, verdict = originals[patch.finding], verdicts[patch.finding]
+        if verdict.proof is not None and verdict.proof.kept:
+            news[verdict.proof.path] = verdict.proof.source.encode()
         if news:
             with session.watch("commit"):
                 message = _message(finding, verdict, session.record.id)
                 rounds.tip = ws.commit(session.workspace, rounds.branch, news, message, rounds.tip, session.record.started)
             rounds.commits.append(rounds.tip)
             session.emit(Committed(patch.finding, rounds.tip))
-        fate = Outcome(finding, Status.FIXED, verdict.reason, patch_json(patch, tree), verdict.to_json(), rounds.tip)
+        fate = Outcome(finding, Status.FIXED, verdict.reason, patch_json(patch, tree), verdict.to_json(), rounds.tip, rounds.spend(patch))
         decide(session, rounds, fate)
 
 
 def _message(finding: Finding, verdict: Verdict, run: str) -> str:
     name = finding.path.rpartition("/")[2]
     done, total = verdict.lines
+    proof = f"Proof: {verdict.proof.path} fails without this change and passes with it.\n\n" if verdict.proof and verdict.proof.kept else ""
     evidence = f"{verdict.grade.value}: {done} of {total} changed lines executed by passing tests" if total else verdict.grade.value
     return (
         f"fix: {finding.rule} in {name}\n\n{finding.path}:{finding.span.line}: {finding.message}\n\n"
-        f"Evidence: {evidence}; {verdict.tests_before} tests passed before, {verdict.tests_after} after.\n\n"
+        f"Evidence: {evidence}; {verdict.tests_before} tests passed before, {verdict.tests_after} after.\n\n{proof}"
         f"Fixbot-Rule: {finding.rule}\nFixbot-Finding: {finding.fingerprint}\nFixbot-Run: {run}\n"
     )
 
@@ -57,4 +60,4 @@ def patch_json(patch: Patch, tree: Tree) -> dict[str, Any]:
     base = tree.base([patch])
     diff = "".join(unified(path, base[path], data) for path, data in apply_patches([patch], base).items())
     data = patch.to_json()
-    return {key: data[key] for key in ("origin", "safety", "bases", "edits")} | {"diff": diff, "model": None, "tokens": 0, "cost": 0.0}
+    return {key: data[key] for key in ("origin", "safety", "bases", "edits")} | {"diff": diff}

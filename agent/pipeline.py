@@ -11,23 +11,33 @@ from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fixbot.agent import workspace as ws
 from fixbot.agent.config import Settings
 from fixbot.agent.environments import Environment, resolve
 from fixbot.agent.errors import NoEnvironmentError, UsageError
 from fixbot.agent.events import Delivered, Emit, Found, Note, Progress, Started
-from fixbot.agent.result import Outcome, RunResult, Status
+from fixbot.agent.failing import failing_tests
+from fixbot.agent.judging import ensure_baseline
+from fixbot.agent.model import open_model, save_recording
+from fixbot.agent.proposals import NO_MODEL
+from fixbot.agent.result import NO_SPEND, Outcome, RunResult, Status
 from fixbot.agent.rounds import fix_rounds
 from fixbot.agent.sandbox.base import Limits, MiB, Sandbox
 from fixbot.agent.sandbox.choose import choose
-from fixbot.agent.session import Rounds
+from fixbot.agent.session import Rounds, decide
 from fixbot.agent.store import Ledger, RunRecord
 from fixbot.agent.verify.runner import SuiteRunner
 from fixbot.agent.verify.suite import SuiteOptions, SuiteResult
 from fixbot.detectors.finding import Finding, FixKind, Safety
 from fixbot.detectors.project import discover, is_test
+from fixbot.detectors.registry import is_selected
 from fixbot.detectors.scan import Options, Scan, scan
+from fixbot.patchers.model.budget import Budget
+from fixbot.patchers.model.keys import Key
+from fixbot.patchers.model.messages import Model
+from fixbot.prompts import versions
 
 
 @dataclass(slots=True)
@@ -46,11 +56,21 @@ class Stopwatch:
             self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.monotonic() - start, 3)
 
 
-def run(path: Path, settings: Settings, emit: Emit, *, resume: bool = False, state: Path | None = None) -> RunResult:
+def run(
+    path: Path,
+    settings: Settings,
+    emit: Emit,
+    *,
+    resume: bool = False,
+    state: Path | None = None,
+    key: Key | None = None,
+    model: Model | None = None,
+) -> RunResult:
     """Find, fix, prove and deliver for the repository that holds ``path``. Raises FixbotError.
 
     The user's work tree, index and HEAD are never touched; what comes back is one new branch ``fixbot/...``, if anything was proven.
-    ``state`` is the folder for ledger, cache and clone (default: the user's state folder).
+    ``state`` is the folder for ledger, cache and clone (default: the user's state folder). ``key`` is the model endpoint's; ``model``
+    takes the place of the one that the settings name.
     """
     state = state or ws.state_dir()
     repository = ws.locate(path)
@@ -64,8 +84,12 @@ def run(path: Path, settings: Settings, emit: Emit, *, resume: bool = False, sta
                 raise UsageError(f"the repository has moved on since run {record.id} began", "start a new run without --resume")
             ledger.set_base(record.id, workspace.base)
             emit(Started(record.id, str(repository), workspace.base, sandbox.name, resume))
-            result = _Run(workspace, settings, sandbox, ledger, record, state, emit).execute()
+            opened = (model, Budget()) if model is not None else open_model(settings, key or Key(""), ledger, record.id)
+            this, budget = opened or (None, Budget())
+            result = _Run(workspace, settings, sandbox, ledger, record, state, emit, this, budget).execute()
             ledger.finish(record.id, "finished", result.to_json())
+            if settings.record is not None:
+                save_recording(settings.record, ledger, record.id)
             return result
         except BaseException:
             ledger.finish(record.id, "interrupted")
@@ -99,7 +123,7 @@ def _resumed(ledger: Ledger, repository: Path, settings: Settings) -> RunRecord:
 
 
 def _digest(settings: Settings) -> str:
-    data = settings.model_dump(mode="json", exclude={"jobs", "cache"})
+    data = settings.model_dump(mode="json", exclude={"jobs", "cache", "record", "model_jobs"})
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -112,6 +136,8 @@ class _Run:
     record: RunRecord
     state: Path
     emit: Emit
+    model: Model | None
+    budget: Budget
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     def execute(self) -> RunResult:
@@ -120,17 +146,20 @@ class _Run:
             self.emit(Note(note))
         with self.watch("scan"):
             found = self._scan_base()
-        fates, pending = _sort(found, self.settings)
+        fates, pending = _sort(found, self.settings, self.model is not None)
         self.emit(Found(len(found.findings), len(pending), len(found.files)))
         environment, notes, rounds = None, list(self.workspace.notes), Rounds(self.workspace.base, fates)
         runner: SuiteRunner | None = None
-        if pending:
+        tests_wanted = self._wants_failing_tests(bool(pending))
+        if pending or tests_wanted:
             with self.watch("environment"):
                 environment = self._environment()
             if isinstance(environment, Environment):
                 notes += environment.notes
                 runner = self._runner(environment)
             reason = environment if isinstance(environment, str) else ""
+            if tests_wanted and runner is not None:
+                pending += self._failing_tests(runner, rounds)
             rounds = fix_rounds(self, runner, reason, rounds, pending)
         branch = self._deliver(rounds)
         return self._result(found, rounds, branch, environment, notes, runner)
@@ -154,6 +183,23 @@ class _Run:
     def _options(self) -> Options:
         settings = self.settings
         return Options(settings.select, settings.ignore, settings.jobs, self.state / "scan.sqlite" if settings.cache else None)
+
+    def _wants_failing_tests(self, pending: bool) -> bool:
+        """Whether the suite's failing tests are findings: where it runs anyway, with a model, or when they are asked for by name."""
+        settings = self.settings
+        chosen = {"failing-test", "tests"} & set(settings.select)
+        return is_selected("failing-test", settings.select, settings.ignore) and bool(pending or self.model or chosen)
+
+    def _failing_tests(self, runner: SuiteRunner, rounds: Rounds) -> list[Finding]:
+        """The failing tests that a model shall work on; without one they are decided here."""
+        ensure_baseline(self, runner, rounds)
+        project = discover(self.workspace.root, ws.files(self.workspace, self.workspace.base), self.settings.exclude)
+        found = failing_tests(self, runner, rounds, project)
+        if self.model is not None:
+            return found
+        for finding in found:
+            decide(self, rounds, Outcome(finding, Status.NEEDS_MODEL, NO_MODEL))
+        return []
 
     def _environment(self) -> Environment | str:
         """The interpreter for the tests, or why there is none."""
@@ -181,6 +227,22 @@ class _Run:
             return self.ledger.step(self.record.id, key, compute, SuiteResult.from_json, SuiteResult.to_json)
 
         return SuiteRunner(self.workspace, environment, self.sandbox, options, memo, self.emit)
+
+    def _spend(self, rounds: Rounds) -> dict[str, Any]:
+        """What the run took of the model: {model, calls, tokens, cost, estimated, prompts}; ``prompts`` are the versions of the prompts."""
+        if self.model is None:
+            return dict(NO_SPEND)
+        spent = self.budget.spent
+        name = next((one.spend.model for one in rounds.conversations.values() if one.spend.model), self.settings.model)
+        tokens = sum(one.spend.tokens for one in rounds.conversations.values())
+        return {
+            "model": name,
+            "calls": spent.calls,
+            "tokens": spent.prompt_tokens + spent.completion_tokens or tokens,
+            "cost": spent.cost,
+            "estimated": spent.estimated,
+            "prompts": versions(),
+        }
 
     def _deliver(self, rounds: Rounds) -> str | None:
         if rounds.tip == self.workspace.base or rounds.branch is None:
@@ -216,17 +278,17 @@ class _Run:
             seconds=self.watch.seconds,
             sandbox=self.sandbox.name,
             environment=environment.description if isinstance(environment, Environment) else environment or "",
-            spend={"model": None, "tokens": 0, "cost": 0.0},
+            spend=self._spend(rounds),
             reports=found.reports,
         )
 
 
-def _sort(found: Scan, settings: Settings) -> tuple[dict[str, Outcome], list[Finding]]:
+def _sort(found: Scan, settings: Settings, asks: bool) -> tuple[dict[str, Outcome], list[Finding]]:
     """Fates that are clear at once, and the findings that a codemod may fix, worst first."""
     fates = {finding.fingerprint: Outcome(finding, Status.SUPPRESSED, "muted by a comment") for finding in found.suppressed}
     pending: list[Finding] = []
     for finding in found.findings:
-        fate = _early_fate(finding, settings)
+        fate = _early_fate(finding, settings, asks)
         if fate is None:
             pending.append(finding)
         else:
@@ -234,13 +296,13 @@ def _sort(found: Scan, settings: Settings) -> tuple[dict[str, Outcome], list[Fin
     return fates, sorted(pending, key=lambda finding: (finding.severity.rank, finding.path, finding.span))
 
 
-def _early_fate(finding: Finding, settings: Settings) -> tuple[Status, str] | None:
+def _early_fate(finding: Finding, settings: Settings, asks: bool) -> tuple[Status, str] | None:
     if finding.fix.kind is FixKind.NONE:
         return Status.NOT_ATTEMPTED, "reported only"
     if is_test(finding.path):
         return Status.NOT_ATTEMPTED, "in test code, which fixes do not touch"
     if finding.fix.kind is FixKind.MODEL:
-        return Status.NEEDS_MODEL, "no codemod for this shape; needs a model"
+        return None if asks else (Status.NEEDS_MODEL, NO_MODEL)
     if finding.fix.safety is Safety.UNSAFE and not settings.unsafe_fixes:
         return Status.NOT_ATTEMPTED, "its fix may change behaviour elsewhere; allow it with --unsafe-fixes"
     return None

@@ -11,6 +11,7 @@ from fixbot.detectors.finding import Finding, ReadReport, finding_from_json, rea
 from fixbot.detectors.project import Skipped
 
 FORMAT_VERSION = 1
+NO_SPEND = {"model": None, "tokens": 0, "cost": 0.0}
 
 
 class Status(StrEnum):
@@ -31,7 +32,8 @@ class Status(StrEnum):
 class Outcome:
     """A finding and what became of it.
 
-    ``patch`` is {origin, safety, bases, edits, diff, model, tokens, cost}; ``verdict`` is ``Verdict.to_json``.
+    ``patch`` is {origin, safety, bases, edits, diff}; ``verdict`` is ``Verdict.to_json``; ``spend`` is what a model took for it,
+    {model, tokens, cost}.
     """
 
     finding: Finding
@@ -40,15 +42,17 @@ class Outcome:
     patch: Mapping[str, Any] | None = None
     verdict: Mapping[str, Any] | None = None
     commit: str | None = None
+    spend: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The finding's JSON with the fate beside it."""
         return self.finding.to_json() | {
             "status": self.status.value,
             "reason": self.reason,
-            "patch": self.patch,
+            "patch": None if self.patch is None else {**self.patch, **(self.spend or NO_SPEND)},
             "verdict": self.verdict,
             "commit": self.commit,
+            "spend": self.spend,
         }
 
 
@@ -132,4 +136,6 @@ def result_from_json(data: Mapping[str, Any]) -> RunResult:
 
 
 def _outcome(data: Mapping[str, Any]) -> Outcome:
-    return Outcome(finding_from_json(data), Status(data["status"]), data["reason"], data["patch"], data["verdict"], data["commit"])
+    return Outcome(
+        finding_from_json(data), Status(data["status"]), data["reason"], data["patch"], data["verdict"], data["commit"], data.get("spend")
+    )

@@ -17,6 +17,8 @@ from fixbot.agent.store import Ledger, RunRecord
 from fixbot.agent.verify.verdict import Baseline
 from fixbot.detectors.finding import Finding
 from fixbot.detectors.scan import Scan
+from fixbot.patchers.model.conversation import Conversation
+from fixbot.patchers.model.messages import Model
 from fixbot.patchers.patch import Patch
 
 Identity = tuple[str, str, str, str]
@@ -36,6 +38,7 @@ class Session(Protocol):
     ledger: Ledger
     record: RunRecord
     emit: Emit
+    model: Model | None
 
     def scan(self, root: Path, commit: str) -> Scan:
         """Scan a folder that holds the files of a commit."""
@@ -46,9 +49,22 @@ class Session(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What was wrong with a model's fix: for the model, and the finding's fate should there be no better one."""
+
+    reason: str
+    output: str
+    outcome: Outcome
+
+
 @dataclass(slots=True)
 class Rounds:
-    """What the rounds have come to: the branch's tip, each finding's fate, the baseline's figures."""
+    """What the rounds have come to: the branch's tip, each finding's fate, the baseline's figures.
+
+    ``conversations`` are those with the model, ``feedback`` is what it has still to be told, both by finding. ``model_problem`` says why
+    nothing more is asked of it.
+    """
 
     tip: str
     fates: dict[str, Outcome]
@@ -57,6 +73,14 @@ class Rounds:
     notes: list[str] = field(default_factory=list[str])
     tests: dict[str, Any] = field(default_factory=dict[str, Any])
     baseline: Baseline | None = None
+    conversations: dict[str, Conversation] = field(default_factory=dict[str, Conversation])
+    feedback: dict[str, Feedback] = field(default_factory=dict[str, Feedback])
+    model_problem: str = ""
+
+    def spend(self, patch: Patch) -> dict[str, Any] | None:
+        """What a model took for a patch; None for a codemod's."""
+        conversation = self.conversations.get(patch.finding)
+        return conversation.spend.to_json() if conversation else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,17 @@ class Ledger:
             ).fetchall()
         yield from map(_record, rows)
 
+    def model_success(self, rule: str) -> tuple[int, int]:
+        """How many fixes of a rule by models were tried in finished runs, and how many of them were proven."""
+        tried = proven = 0
+        for record in self.runs():
+            findings: list[dict[str, Any]] = record.report["findings"] if record.report else []
+            for entry in findings:
+                if entry["rule"] == rule and (entry["patch"] or {}).get("origin") == "model":
+                    tried += entry["status"] in ("fixed", "failed", "regressed")
+                    proven += entry["status"] == "fixed"
+        return tried, proven
+
     # Steps
 
     def step(

@@ -97,6 +97,11 @@ class Finding:
     source: str = "fixbot"
     sources: tuple[str, ...] = ()
 
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The failing tests (pytest's node ids) that the finding stands for; a fix must make them pass."""
+        return tuple(self.facts.get("tests", ()))
+
     def to_json(self) -> dict[str, Any]:
         """The finding as the public JSON form shows it (see README, "JSON"); ``sources`` only where there are any."""
         data: dict[str, Any] = {

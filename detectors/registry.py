@@ -80,6 +80,7 @@ class Check:
     codes: tuple[str, ...] = ()
     collects: tuple[Collector, ...] = ()
     when: Callable[[Any], bool] | None = None
+    allows: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -98,6 +99,7 @@ class External:
 
     severity: Severity
     fix: Fix = MODEL
+    allows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,11 @@ class Rule:
         """What fixes the rule's findings unless a finding says otherwise."""
         return self.external.fix if self.external else self.checks[0].fix
 
+    @property
+    def allows(self) -> frozenset[str]:
+        """What a model's fix of this rule may newly do, in the words of the gate: "file deletion", "network access", ..."""
+        return frozenset(self.external.allows if self.external else (word for check in self.checks for word in check.allows))
+
 
 def rule(
     on: type[ast.AST] | tuple[type[ast.AST], ...] | Ruff | None = None,
@@ -136,6 +143,7 @@ def rule(
     hint: bytes | tuple[bytes, ...] = (),
     collects: Collector | tuple[Collector, ...] = (),
     when: Callable[[Any], bool] | None = None,
+    allows: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Iterable[Report]]], Callable[..., Iterable[Report]]]:
     """Make a generator function a check of the rule that its module is.
 
@@ -147,6 +155,8 @@ def rule(
       and returns a JSON value that is cached with the file; ``project.collected(collector)`` gives ``{path: value}``. With
       ``Ruff(...)`` too, the collector finds the file's diagnostics in ``source.diagnostics``. ``when(project)`` may say, before any
       file is read, that the check has nothing to say about a project.
+
+    ``allows`` names what a model's fix may newly do (``patchers/model/gate.py``).
     """
     collectors = (collects,) if callable(collects) else collects
 
@@ -160,6 +170,7 @@ def rule(
             codes=on.codes if isinstance(on, Ruff) else (),
             collects=collectors,
             when=when,
+            allows=allows,
         )
         setattr(function, _ATTRIBUTE, check)
         return function

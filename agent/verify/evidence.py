@@ -59,7 +59,7 @@ class _LineMap:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(patched)
-            self._executable = set(_code_lines(compile(tree, "<patched>", "exec", dont_inherit=True)))
+        self._executable = executable_lines(patched)
         self._blocks = [node for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case)]
         self.imports = {node.lineno for node in self._blocks if isinstance(node, ast.Import | ast.ImportFrom)}
 
@@ -110,6 +110,13 @@ def _line_starts(data: bytes) -> list[int]:
     for line in data.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     return starts
+
+
+def executable_lines(data: bytes) -> frozenset[int]:
+    """The lines of a Python file that hold code. Raises SyntaxError, ValueError or RecursionError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return frozenset(_code_lines(compile(data, "<file>", "exec", dont_inherit=True)))
 
 
 def _code_lines(code: CodeType) -> Iterator[int]:

@@ -30,6 +30,7 @@ _TEXT = 8192  # characters kept of a failure's text
 _CHUNK = 65536  # characters of node ids in one event
 _LINGER = 3.0  # seconds for exit handlers and left-over threads after the last event
 _AGAIN = 5.0  # seconds after which a test that swallowed its timeout is interrupted again
+_SHORTEST = 5.0  # seconds that a test always gets
 
 
 class _Channel:
@@ -88,6 +89,10 @@ class _Watchdog:
         self.seconds, self.fired, self._armed = seconds, False, False
         self._clock, self._set, self._signal = time.perf_counter, signal.setitimer, signal.signal
 
+    def shorten(self, slowest: float) -> None:
+        """After a test that hung, others get half the time: a suite with many of them shall end. ``slowest`` is a test's that did not."""
+        self.seconds = min(self.seconds, max(self.seconds / 2, _SHORTEST, 10 * slowest))
+
     def phase(self) -> Iterator[None]:
         """Body of a hook wrapper. Leaves a shorter timer of the target's own alone, and puts back a longer one."""
         before = signal.getitimer(signal.ITIMER_REAL)[0]
@@ -119,7 +124,7 @@ class _Reporter:
         self._channel, self._watchdog, self._lines, self._select = channel, watchdog, lines, select
         self._clock, self._sleep, self._exit, self._thread = time.perf_counter, time.sleep, os._exit, threading.Thread
         self._test, self._outcome, self._detail, self._sent = "", "", "", 0
-        self._lost, self._status = False, 0
+        self._lost, self._status, self._slowest = False, 0, 0.0
 
     def imported(self) -> None:
         """Send the lines that ran while no test did."""
@@ -173,6 +178,9 @@ class _Reporter:
         if self._watchdog.fired:
             self._outcome = "error" if self._outcome == "error" else "failed"
             self._detail = cut(f"timeout: longer than {self._watchdog.seconds:g} s\n" + self._detail)
+            self._watchdog.shorten(self._slowest)
+        else:
+            self._slowest = max(self._slowest, seconds)
         self._channel.send("outcome", id=self._test, outcome=self._outcome, seconds=round(seconds, 6), detail=self._detail, lines=lines)
         self._sent += self._channel.owned()
 

@@ -50,7 +50,8 @@ class SuiteOptions:
 
     ``test_command`` replaces plain ``pytest`` (split like a shell would; run by ``sh`` when it holds shell syntax). ``timeout`` is for
     the whole run, ``test_timeout`` for each of a test's set-up, call and tear-down, both in seconds. ``select`` are the node ids to run,
-    all when None. ``watch`` are the lines to look for, by path relative to the repository.
+    all when None. ``watch`` are the lines to look for, by path relative to the repository. ``files``: plain pytest on these test files,
+    whatever the command.
     """
 
     test_command: str | None = None
@@ -59,6 +60,7 @@ class SuiteOptions:
     limits: Limits = field(default_factory=Limits)
     select: Sequence[str] | None = None
     watch: Mapping[str, Collection[int]] = field(default_factory=dict[str, Collection[int]])
+    files: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def run_suite(
         kit = _Kit(place, _INSIDE if sandbox.moves else place)
         _write(kit, environment, options, watch)
         command = Command(
-            argv=_argv(kit, environment, options.test_command),
+            argv=_argv(kit, environment, None if options.files else options.test_command, options.files),
             root=tree,
             mount=mount,
             readable=[(kit.folder, kit.inside), *((path, path) for path in environment.readable if path.exists())],
@@ -119,11 +121,11 @@ def _write(kit: _Kit, environment: Environment, options: SuiteOptions, watch: Ma
         path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
 
 
-def _argv(kit: _Kit, environment: Environment, test_command: str | None) -> list[str]:
+def _argv(kit: _Kit, environment: Environment, test_command: str | None, files: Sequence[str]) -> list[str]:
     """What to run. Like the ``pytest`` script, ``plugin.py`` as a script does not put the current folder on the path."""
     pytest = [str(environment.python), str(kit.inside / "fixbot_pytest_plugin.py")]
     if test_command is None:
-        return [*pytest, *_OPTIONS]
+        return [*pytest, *_OPTIONS, *files]
     test_command = _RUNNER.sub("", test_command)
     if _SHELL.search(test_command):
         return ["/bin/sh", "-c", test_command]

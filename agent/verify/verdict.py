@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from fixbot.agent.verify.results import GOOD, SuiteResult, TestOutcome
+
+_SHOWN = 3  # failing tests whose output is kept
+_OUTPUT = 6000  # characters of it
 
 
 class Grade(StrEnum):
@@ -20,6 +23,24 @@ class Grade(StrEnum):
     VERIFIED = "verified"
     CHECKED = "checked"
     UNVERIFIABLE = "unverifiable"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A test made for a fix. ``kept``: it failed before the fix, passed after it and failed again without it; else ``reason`` says why not.
+
+    ``executed`` is how many of the changed lines the suite and this test execute together.
+    """
+
+    path: str
+    source: str
+    kept: bool
+    reason: str = ""
+    executed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"path": self.path, "source": self.source, "kept": self.kept, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +57,11 @@ class Baseline:
         return sum(outcome in GOOD for outcome in self.stable.values())
 
     @property
+    def good(self) -> frozenset[str]:
+        """Stable tests that pass."""
+        return frozenset(name for name, outcome in self.stable.items() if outcome in GOOD)
+
+    @property
     def failing(self) -> tuple[str, ...]:
         """Stable tests that fail without any fix."""
         return tuple(name for name, outcome in self.stable.items() if outcome in ("failed", "error"))
@@ -43,12 +69,16 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What a run of the suite says against the baseline. ``problem`` is set when the run itself was no good."""
+    """What a run of the suite says against the baseline. ``problem`` is set when the run itself was no good; ``output`` is what the
+
+    first failing tests printed.
+    """
 
     newly_failing: tuple[str, ...] = ()
     newly_passing: tuple[str, ...] = ()
     flaky: tuple[str, ...] = ()
     problem: str = ""
+    output: str = ""
 
     @property
     def good(self) -> bool:
@@ -73,6 +103,7 @@ class Verdict:
     lines: tuple[int, int] = (0, 0)
     executed_by: tuple[str, ...] = ()
     finding_gone: bool = True
+    proof: Proof | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as run reports show it."""
@@ -87,7 +118,7 @@ class Verdict:
             "changed_lines_covered": {"executed": self.lines[0], "changed": self.lines[1]},
             "executed_by": list(self.executed_by),
             "finding_gone": self.finding_gone,
-            "proof_test": None,
+            "proof_test": self.proof.to_json() if self.proof else None,
         }
 
 
@@ -112,16 +143,22 @@ def make_baseline(runs: list[SuiteResult]) -> Baseline:
     return baseline
 
 
-def compare(baseline: Baseline, run: SuiteResult, only: frozenset[str] | None = None) -> Delta:
+def compare(baseline: Baseline, run: SuiteResult, only: frozenset[str] | None = None, demanded: Collection[str] = frozenset()) -> Delta:
     """What got worse and what got better in a run. ``only`` limits the comparison to the tests that the run was asked for.
 
-    A test that passed must pass again: failed, skipped and missing all count as worse. Collection errors need no look of their own:
-    the tests of that file are then missing.
+    A test that passed must pass again: failed, skipped and missing all count as worse. So does a ``demanded`` test, one that the fix is
+    for, which still fails. Collection errors need no look of their own: the tests of that file are then missing.
     """
     if not run.complete:
-        return Delta(problem=run.problem)
+        return Delta(problem=run.problem, output=run.output[-_OUTPUT:])
     wanted = {name: outcome for name, outcome in baseline.stable.items() if only is None or name in only}
     after = {name: run.tests[name].outcome if name in run.tests else None for name in wanted}
-    worse = [name for name, outcome in wanted.items() if outcome in GOOD and after[name] not in GOOD]
+    worse = [name for name, outcome in wanted.items() if (outcome in GOOD or name in demanded) and after[name] not in GOOD]
     better = [name for name, outcome in wanted.items() if outcome in ("failed", "error") and after[name] in GOOD]
-    return Delta(tuple(worse), tuple(better))
+    return Delta(tuple(worse), tuple(better), output=_details(worse, run))
+
+
+def _details(names: Sequence[str], run: SuiteResult) -> str:
+    """What the first of the named tests printed when they failed."""
+    known = [(name, run.tests[name].detail) for name in names if name in run.tests]
+    return "\n\n".join(f"{name}\n{detail.strip()}" for name, detail in known[:_SHOWN])[:_OUTPUT]

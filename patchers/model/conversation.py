@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fixbot.detectors.finding import Finding
 from fixbot.patchers.edits import GateError
@@ -66,6 +67,17 @@ class Spend:
         if reply.cost is not None:
             self.cost = (self.cost or 0.0) + reply.cost
 
+    def merge(self, other: Spend) -> None:
+        """Add what something else for the same finding took."""
+        self.model = self.model or other.model
+        self.tokens += other.tokens
+        if other.cost is not None:
+            self.cost = (self.cost or 0.0) + other.cost
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for reports."""
+        return {"model": self.model or None, "tokens": self.tokens, "cost": self.cost}
+
 
 @dataclass(slots=True)
 class Conversation:
@@ -112,6 +124,17 @@ class Conversation:
         self._messages += (Message("user", text),)
         return self._ask(rules, "repair")
 
+    def redo(self, rules: Rules) -> Candidate:
+        """The last answer once more, on files that have changed since. Raises as ``propose`` does."""
+        *before, last = self._messages
+        self._messages = tuple(before)
+        return self._ask(rules, "fix", last.content)
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer to ``redo``."""
+        return bool(self._messages) and self._messages[-1].role == "assistant"
+
     def resume_at(self, candidate: Candidate) -> None:
         """Go on from the answer that gave this candidate."""
         self._messages, self._sample = candidate.messages, candidate.sample
@@ -123,11 +146,11 @@ class Conversation:
         except (ReplyError, EditError, GateError, Declined):
             return None
 
-    def _ask(self, rules: Rules, purpose: str) -> Candidate:
+    def _ask(self, rules: Rules, purpose: str, text: str = "") -> Candidate:
+        """Ask until an answer can be used. ``text`` is an answer that is there already."""
         while True:
-            text = ""
             try:
-                text = self._complete(self._messages, purpose, self._sample)
+                text = text or self._complete(self._messages, purpose, self._sample)
                 return self._candidate(rules, text, self._messages, self._sample)
             except (EditError, GateError) as error:
                 reason = str(error)
@@ -140,7 +163,7 @@ class Conversation:
             self.repairs -= 1
             said = (Message("assistant", text),) if text else ()
             self._messages += (*said, Message("user", f"{load('repair-edit')}\n\n{plain(reason)}"))
-            purpose = "repair"
+            purpose, text = "repair", ""
 
     def _mendable(self, error: ReplyError) -> str:
         """The reason to put before the model; or the end of the conversation. A prompt that is too long is cut down once."""
