@@ -9,6 +9,7 @@ import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -56,15 +57,22 @@ Select = Annotated[list[str] | None, typer.Option("--select", help="Only these r
 Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Not these rules or groups.")]
 OutputFormat = Annotated[Format, typer.Option("--output-format", help="How to print.", envvar="FIXBOT_OUTPUT_FORMAT")]
 OutputFile = Annotated[Path | None, typer.Option("--output-file", "-o", help="Write there instead of to standard output.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file to use instead of the repository's pyproject.toml.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", envvar="FIXBOT_CONFIG", help="Settings file to use instead of the repository's pyproject.toml.")
+]
 Isolated = Annotated[bool, typer.Option("--isolated", help="Ignore the repository's own settings.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Processes for the scan.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Scan every file anew.")]
 ChangedSince = Annotated[
-    str | None, typer.Option("--changed-since", metavar="REV", help="Only findings on lines changed since a revision.")
+    str | None,
+    typer.Option("--changed-since", metavar="REV", envvar="FIXBOT_CHANGED_SINCE", help="Only findings on lines changed since a revision."),
 ]
-BaselineFile = Annotated[Path | None, typer.Option("--baseline", help="JSON report whose findings are not reported again.")]
-SarifIn = Annotated[list[Path] | None, typer.Option("--sarif-in", help="Also report the results of this SARIF file.")]
+BaselineFile = Annotated[
+    Path | None, typer.Option("--baseline", envvar="FIXBOT_BASELINE", help="JSON report whose findings are not reported again.")
+]
+SarifIn = Annotated[
+    list[Path] | None, typer.Option("--sarif-in", envvar="FIXBOT_SARIF_IN", help="Also report the results of this SARIF file.")
+]
 ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 even if findings are left.")]
 Python = Annotated[Path | None, typer.Option("--python", help="Interpreter that has the repository's dependencies.")]
 SandboxName = Annotated[str | None, typer.Option("--sandbox", help="auto, bwrap, landlock; none runs the tests unprotected.")]
@@ -111,11 +119,13 @@ def check(
     """
     from fixbot.agent.check import Request
     from fixbot.agent.check import check as run_check
+    from fixbot.agent.focus import load_focus
 
     flags = {"select": _split(select), "ignore": _split(ignore), "jobs": jobs, "cache": False if no_cache else None}
     settings = _settings(path, flags, config, isolated)
+    focus = load_focus(changed_since, baseline, sarif_in or ())
     with _progress(quiet) as emit:
-        found, root = run_check(Request(path, settings, changed_since, baseline, tuple(sarif_in or ())), emit)
+        found, root = run_check(Request(path, settings, focus), emit)
     if output_format is Format.FULL:
         from fixbot.agent.report.terminal import print_check
 
@@ -137,6 +147,10 @@ def run(
     isolated: Isolated = False,
     jobs: Jobs = None,
     no_cache: NoCache = False,
+    changed_since: ChangedSince = None,
+    baseline: BaselineFile = None,
+    sarif_in: SarifIn = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Make no branch; print the proven fixes as one diff.")] = False,
     python: Python = None,
     test_command: Annotated[str | None, typer.Option("--test-command", help="How to run the tests; default: pytest.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds for one run of the suite [default: 900].")] = None,
@@ -153,6 +167,7 @@ def run(
     Works on HEAD in a private clone; your work tree, index and branches are not touched.
     """
     from fixbot.agent import pipeline
+    from fixbot.agent.focus import load_focus
 
     flags: dict[str, Any] = {
         "select": _split(select),
@@ -168,6 +183,9 @@ def run(
         "trust_owner": trust_owner or None,
     }
     settings = _settings(path, flags, config, isolated)
+    start = partial(
+        pipeline.run, path, settings, focus=load_focus(changed_since, baseline, sarif_in or ()), deliver=not diff, resume=resume
+    )
     if settings.sandbox == "none":
         typer.echo("warning: --sandbox none: the repository's tests run with all of your rights", err=True)
     if output_format is Format.JSON_LINES:
@@ -175,11 +193,14 @@ def run(
         from fixbot.agent.report.formats import dumps
 
         with _resumable():
-            result = pipeline.run(path, settings, lambda event: typer.echo(dumps(to_json(event), indent=None)), resume=resume)
+            result = start(lambda event: typer.echo(dumps(to_json(event), indent=None)))
     else:
         with _resumable(), _progress(quiet) as emit:
-            result = pipeline.run(path, settings, emit, resume=resume)
-    _print_result(output_format, output_file, result)
+            result = start(emit)
+    if diff and output_format is Format.FULL:
+        _write_diff(output_file, result.diff or "")
+    else:
+        _print_result(output_format, output_file, result)
     raise typer.Exit(1 if result.left and not exit_zero else 0)
 
 
@@ -407,6 +428,17 @@ def _write(file: Path | None, text: str) -> None:
         return
     with _opened(file) as stream:
         stream.write(text + "\n")
+
+
+def _write_diff(file: Path | None, text: str) -> None:
+    """Byte for byte, as ``git apply`` needs it; only a terminal gets it without control characters."""
+    from fixbot.agent.report.text import clean
+
+    if file is None:
+        typer.echo(clean(text) if sys.stdout.isatty() else text.encode("utf-8", "surrogateescape"), nl=False)
+        return
+    with _opened(file) as stream:
+        stream.buffer.write(text.encode("utf-8", "surrogateescape"))
 
 
 def _render_check(output_format: Format, found: Scan) -> Iterator[str]:

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fixbot.agent import workspace as ws
@@ -17,6 +17,7 @@ from fixbot.agent.config import Settings
 from fixbot.agent.environments import Environment, resolve
 from fixbot.agent.errors import NoEnvironmentError, UsageError
 from fixbot.agent.events import Delivered, Emit, Found, Note, Progress, Started
+from fixbot.agent.focus import NO_FOCUS, Focus, with_extra
 from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.agent.rounds import fix_rounds
 from fixbot.agent.sandbox.base import Limits, MiB, Sandbox
@@ -28,6 +29,7 @@ from fixbot.agent.verify.suite import SuiteOptions, SuiteResult
 from fixbot.detectors.finding import Finding, FixKind, Safety
 from fixbot.detectors.project import discover, is_test
 from fixbot.detectors.scan import Options, Scan, scan
+from fixbot.patchers.difference import unified
 
 
 @dataclass(slots=True)
@@ -46,17 +48,27 @@ class Stopwatch:
             self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.monotonic() - start, 3)
 
 
-def run(path: Path, settings: Settings, emit: Emit, *, resume: bool = False, state: Path | None = None) -> RunResult:
+def run(
+    path: Path,
+    settings: Settings,
+    emit: Emit,
+    *,
+    focus: Focus = NO_FOCUS,
+    deliver: bool = True,
+    resume: bool = False,
+    state: Path | None = None,
+) -> RunResult:
     """Find, fix, prove and deliver for the repository that holds ``path``. Raises FixbotError.
 
-    The user's work tree, index and HEAD are never touched; what comes back is one new branch ``fixbot/...``, if anything was proven.
-    ``state`` is the folder for ledger, cache and clone (default: the user's state folder).
+    The user's work tree, index and HEAD are never touched; what comes back is one new branch ``fixbot/...``, if anything was proven, or
+    with ``deliver=False`` no branch but its diff. ``state`` is the folder for ledger, cache and clone (default: the user's state folder).
     """
     state = state or ws.state_dir()
     repository = ws.locate(path)
     with closing(Ledger(state / "ledger.sqlite")) as ledger, ws.lock(state, repository):
         sandbox = choose(settings.sandbox, repository)
-        record = _resumed(ledger, repository, settings) if resume else _new(ledger, repository, settings)
+        digest = _digest(settings, focus)
+        record = _resumed(ledger, repository, digest) if resume else _new(ledger, repository, digest)
         _remove_leftovers(ledger, state, record)
         workspace = ws.open_workspace(repository, state, record.id, trust_owner=settings.trust_owner)
         try:
@@ -64,7 +76,7 @@ def run(path: Path, settings: Settings, emit: Emit, *, resume: bool = False, sta
                 raise UsageError(f"the repository has moved on since run {record.id} began", "start a new run without --resume")
             ledger.set_base(record.id, workspace.base)
             emit(Started(record.id, str(repository), workspace.base, sandbox.name, resume))
-            result = _Run(workspace, settings, sandbox, ledger, record, state, emit).execute()
+            result = _Run(workspace, settings, focus, deliver, sandbox, ledger, record, state, emit).execute()
             ledger.finish(record.id, "finished", result.to_json())
             return result
         except BaseException:
@@ -74,10 +86,10 @@ def run(path: Path, settings: Settings, emit: Emit, *, resume: bool = False, sta
             ws.remove(workspace)
 
 
-def _new(ledger: Ledger, repository: Path, settings: Settings) -> RunRecord:
+def _new(ledger: Ledger, repository: Path, digest: str) -> RunRecord:
     started = int(time.time())
     name = f"{time.strftime('%Y%m%d', time.gmtime(started))}-{secrets.token_hex(3)}"
-    record = RunRecord(name, str(repository), "", _digest(settings), started, "running")
+    record = RunRecord(name, str(repository), "", digest, started, "running")
     ledger.start(record)
     return record
 
@@ -89,17 +101,17 @@ def _remove_leftovers(ledger: Ledger, state: Path, current: RunRecord) -> None:
             shutil.rmtree(state / "runs" / record.id, ignore_errors=True)
 
 
-def _resumed(ledger: Ledger, repository: Path, settings: Settings) -> RunRecord:
+def _resumed(ledger: Ledger, repository: Path, digest: str) -> RunRecord:
     unfinished = next((record for record in ledger.runs(str(repository)) if record.status != "finished"), None)
     if unfinished is None:
         raise UsageError("there is no unfinished run of this repository to resume", "start one: fixbot run")
-    if unfinished.settings != _digest(settings):
+    if unfinished.settings != digest:
         raise UsageError(f"run {unfinished.id} was started with other settings", "repeat its flags, or start a new run without --resume")
     return unfinished
 
 
-def _digest(settings: Settings) -> str:
-    data = settings.model_dump(mode="json", exclude={"jobs", "cache"})
+def _digest(settings: Settings, focus: Focus) -> str:
+    data = settings.model_dump(mode="json", exclude={"jobs", "cache"}) | {"focus": focus.to_json()}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -107,6 +119,8 @@ def _digest(settings: Settings) -> str:
 class _Run:
     workspace: ws.Workspace
     settings: Settings
+    focus: Focus
+    deliver: bool
     sandbox: Sandbox
     ledger: Ledger
     record: RunRecord
@@ -119,7 +133,7 @@ class _Run:
         for note in self.workspace.notes:
             self.emit(Note(note))
         with self.watch("scan"):
-            found = self.scan(self.workspace.root, self.workspace.base)
+            found = self._first_scan()
         fates, pending = _sort(found, self.settings)
         self.emit(Found(len(found.findings), len(pending), len(found.files)))
         environment, notes, rounds = None, list(self.workspace.notes), Rounds(self.workspace.base, fates)
@@ -137,8 +151,19 @@ class _Run:
 
     def scan(self, root: Path, commit: str) -> Scan:
         """Scan a folder that holds the files of a commit."""
-        settings = self.settings
-        options = Options(settings.select, settings.ignore, settings.jobs, self.state / "scan.sqlite" if settings.cache else None)
+        return self._scan(root, commit, Options())
+
+    def _first_scan(self) -> Scan:
+        """The scan of the base, narrowed to what was asked for, with the results of other tools."""
+        focus, workspace = self.focus, self.workspace
+        since = focus.changed_since
+        changed = ws.changed_between(workspace.repository, since, workspace.base) if since else None
+        options = Options(baseline=focus.known, changed=changed)
+        return with_extra(self._scan(workspace.root, workspace.base, options), focus, options)
+
+    def _scan(self, root: Path, commit: str, options: Options) -> Scan:
+        settings, cache = self.settings, self.state / "scan.sqlite" if self.settings.cache else None
+        options = replace(options, select=settings.select, ignore=settings.ignore, jobs=settings.jobs, cache=cache)
         project = discover(root, ws.files(self.workspace, commit), settings.exclude)
         return scan(project, options, lambda done, total: self.emit(Progress("scan", done, total)))
 
@@ -170,12 +195,21 @@ class _Run:
         return SuiteRunner(self.workspace, environment, self.sandbox, options, memo, self.emit)
 
     def _deliver(self, rounds: Rounds) -> str | None:
-        if rounds.tip == self.workspace.base or rounds.branch is None:
+        if rounds.tip == self.workspace.base or rounds.branch is None or not self.deliver:
             return None
         with self.watch("deliver"):
             ws.deliver(self.workspace, rounds.branch, rounds.tip)
         self.emit(Delivered(rounds.branch, rounds.tip, len(rounds.commits)))
         return rounds.branch
+
+    def _diff(self, rounds: Rounds) -> str:
+        """All proven fixes as one diff of the base."""
+        paths = sorted({path for fate in rounds.fates.values() if fate.commit and fate.patch for path in fate.patch["bases"]})
+
+        def side(commit: str, path: str) -> bytes:
+            return ws.read(self.workspace, commit, path)
+
+        return "".join(unified(path, side(self.workspace.base, path), side(rounds.tip, path), errors="surrogateescape") for path in paths)
 
     def _result(
         self,
@@ -203,6 +237,7 @@ class _Run:
             seconds=self.watch.seconds,
             sandbox=self.sandbox.name,
             environment=environment.description if isinstance(environment, Environment) else environment or "",
+            diff=None if self.deliver else self._diff(rounds),
             spend={"model": None, "tokens": 0, "cost": 0.0},
         )
 

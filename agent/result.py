@@ -54,7 +54,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A whole run. ``seconds`` are wall times of the stages; ``tests`` is {passed, failed, flaky, problem} of the suite without fixes."""
+    """A whole run. ``seconds`` are wall times of the stages; ``tests`` is {passed, failed, flaky, problem} of the suite without fixes.
+
+    ``diff`` holds the proven fixes of a run that was told to make no branch.
+    """
 
     run: str
     repository: str
@@ -72,6 +75,7 @@ class RunResult:
     sandbox: str = ""
     environment: str = ""
     spend: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    diff: str | None = None
 
     def count(self, *statuses: Status) -> int:
         """How many findings ended in one of these states."""
@@ -103,6 +107,7 @@ class RunResult:
             "sandbox": self.sandbox,
             "environment": self.environment,
             "spend": dict(self.spend),
+            "diff": self.diff,
         }
 
 
@@ -125,6 +130,7 @@ def result_from_json(data: Mapping[str, Any]) -> RunResult:
         sandbox=data["sandbox"],
         environment=data["environment"],
         spend=data["spend"],
+        diff=data.get("diff"),
     )
 
 

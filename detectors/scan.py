@@ -73,7 +73,7 @@ def _scan(project: Project, options: Options, progress: Callable[[int, int], Non
     kept, muted = apply_suppressions(with_fingerprints(found), muting, ran)
     gone = {entry.path for entry in skipped}
     return Scan(
-        findings=tuple(sorted((one for one in kept if _wanted(one, options)), key=lambda one: (one.path, one.span, one.rule))),
+        findings=tuple(sorted((one for one in kept if wanted(one, options)), key=lambda one: (one.path, one.span, one.rule))),
         suppressed=tuple(muted),
         skipped=tuple(sorted((*project.skipped, *skipped), key=lambda entry: entry.path)),
         files=tuple(path for path in project.files if path not in gone),
@@ -90,7 +90,8 @@ def _muted(name: str, options: Options) -> bool:
     return name in options.ignore or bool(options.select and not {name, "all"} & set(options.select))
 
 
-def _wanted(finding: Finding, options: Options) -> bool:
+def wanted(finding: Finding, options: Options) -> bool:
+    """Whether a finding is outside the baseline and, where only changed lines count, on one of them."""
     if finding.fingerprint in options.baseline:
         return False
     if options.changed is None:
