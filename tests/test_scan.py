@@ -173,3 +173,11 @@ def test_processes_give_the_same(tmp_path: Path) -> None:
     alone = scan_files(tmp_path, files)
     assert len(alone.findings) == 65
     assert scan_files(tmp_path, files, jobs=2) == alone
+
+
+def test_modules_that_left_the_standard_library_are_no_packages(tmp_path: Path) -> None:
+    code = "import asyncore, cgi, distutils.util, imp, telnetlib, tomllib\n"
+    files: dict[str, str | bytes] = {"requirements.txt": "requests\n", "app.py": "import requests\n" + code}
+    assert not scan_files(tmp_path / "old", files, select=("undeclared-dependency",)).findings
+    files["app.py"] = "import requests, yaml\n"
+    assert len(scan_files(tmp_path / "new", files, select=("undeclared-dependency",)).findings) == 1
