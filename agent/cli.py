@@ -318,7 +318,8 @@ def evaluate(
 def main() -> None:
     """The console script: expected failures become one message on standard error and exit code 2, Ctrl-C 130."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _end)
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except FixbotError as error:
