@@ -8,13 +8,41 @@ import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from fixbot.agent.errors import FixbotError, UsageError
+from fixbot.agent.options import (
+    BaselineFile,
+    BaseUrl,
+    BugReport,
+    Candidates,
+    ChangedSince,
+    ConfigFile,
+    ExitZero,
+    Format,
+    Ignore,
+    Isolated,
+    Jobs,
+    MaxCost,
+    MaxTokens,
+    ModelName,
+    NoCache,
+    OutputFile,
+    OutputFormat,
+    PathArgument,
+    Proof,
+    Python,
+    Quiet,
+    Record,
+    ReplayFile,
+    SandboxName,
+    SarifIn,
+    Select,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +55,9 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none is used; looking for them costs every start
 
+_CREDENTIALS = {name: os.environ.pop(name) for name in ("FIXBOT_API_KEY", "OPENAI_API_KEY") if name in os.environ}
+"""The keys for models, taken out of the environment at the start: no process that fixbot starts inherits them."""
+
 app = typer.Typer(
     name="fixbot",
     help="Find real bugs in a Python repository, fix them, and prove each fix with the repository's own tests.",
@@ -37,41 +68,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Format(StrEnum):
-    """Output formats."""
-
-    FULL = "full"
-    CONCISE = "concise"
-    JSON = "json"
-    JSON_LINES = "json-lines"
-    SARIF = "sarif"
-    GITHUB = "github"
-    JUNIT = "junit"
-
-
-PathArgument = Annotated[Path, typer.Argument(help="The repository, or a folder in it.", show_default="this folder")]
-Select = Annotated[list[str] | None, typer.Option("--select", help="Only these rules or groups (comma-separated or repeated).")]
-Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Not these rules or groups.")]
-OutputFormat = Annotated[Format, typer.Option("--output-format", help="How to print.", envvar="FIXBOT_OUTPUT_FORMAT")]
-OutputFile = Annotated[Path | None, typer.Option("--output-file", "-o", help="Write there instead of to standard output.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file to use instead of the repository's pyproject.toml.")]
-Isolated = Annotated[bool, typer.Option("--isolated", help="Ignore the repository's own settings.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Processes for the scan.")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Scan every file anew.")]
-ChangedSince = Annotated[
-    str | None, typer.Option("--changed-since", metavar="REV", help="Only findings on lines changed since a revision.")
-]
-BaselineFile = Annotated[Path | None, typer.Option("--baseline", help="JSON report whose findings are not reported again.")]
-SarifIn = Annotated[list[Path] | None, typer.Option("--sarif-in", help="Also report the results of this SARIF file.")]
-BugReport = Annotated[
-    list[Path] | None, typer.Option("--bug-report", metavar="FILE", help="Also take the bugs that this Markdown report describes.")
-]
-ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 even if findings are left.")]
-Python = Annotated[Path | None, typer.Option("--python", help="Interpreter that has the repository's dependencies.")]
-SandboxName = Annotated[str | None, typer.Option("--sandbox", help="auto, bwrap, landlock; none runs the tests unprotected.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -115,12 +111,14 @@ def check(
     """
     from fixbot.agent.check import Request
     from fixbot.agent.check import check as run_check
+    from fixbot.agent.focus import load_focus
 
     flags: dict[str, Any] = {"select": _split(select), "ignore": _split(ignore), "jobs": jobs, "cache": False if no_cache else None}
     flags["bug_report"] = tuple(bug_report or ())
     settings = _settings(path, flags, config, isolated)
+    focus = load_focus(changed_since, baseline, sarif_in or ())
     with _progress(quiet) as emit:
-        found, root = run_check(Request(path, settings, changed_since, baseline, tuple(sarif_in or ())), emit)
+        found, root = run_check(Request(path, settings, focus), emit)
     if output_format is Format.FULL:
         from fixbot.agent.report.terminal import print_check
 
@@ -142,6 +140,10 @@ def run(
     isolated: Isolated = False,
     jobs: Jobs = None,
     no_cache: NoCache = False,
+    changed_since: ChangedSince = None,
+    baseline: BaselineFile = None,
+    sarif_in: SarifIn = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Make no branch; print the proven fixes as one diff.")] = False,
     python: Python = None,
     test_command: Annotated[str | None, typer.Option("--test-command", help="How to run the tests; default: pytest.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds for one run of the suite [default: 900].")] = None,
@@ -151,6 +153,14 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run of this repository that did not end.")] = False,
     trust_owner: Annotated[bool, typer.Option("--trust-owner", help="Work on a repository that belongs to another user.")] = False,
     bug_report: BugReport = None,
+    model: ModelName = None,
+    base_url: BaseUrl = None,
+    max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    candidates: Candidates = None,
+    proof: Proof = False,
+    record: Record = None,
+    replay: ReplayFile = None,
     exit_zero: ExitZero = False,
     quiet: Quiet = False,
 ) -> None:
@@ -159,6 +169,8 @@ def run(
     Works on HEAD in a private clone; your work tree, index and branches are not touched.
     """
     from fixbot.agent import pipeline
+    from fixbot.agent.focus import load_focus
+    from fixbot.agent.model import take_credentials
 
     flags: dict[str, Any] = {
         "select": _split(select),
@@ -173,8 +185,20 @@ def run(
         "unsafe_fixes": unsafe_fixes or None,
         "trust_owner": trust_owner or None,
         "bug_report": tuple(bug_report or ()),
+        "model": model,
+        "base_url": base_url,
+        "max_cost": max_cost,
+        "max_tokens": max_tokens,
+        "candidates": candidates,
+        "proof": proof or None,
+        "record": record,
+        "replay": replay,
     }
     settings = _settings(path, flags, config, isolated)
+    focus = load_focus(changed_since, baseline, sarif_in or ())
+    start = partial(
+        pipeline.run, path, settings, focus=focus, deliver=not diff, resume=resume, key=take_credentials(settings, _CREDENTIALS)
+    )
     if settings.sandbox == "none":
         typer.echo("warning: --sandbox none: the repository's tests run with all of your rights", err=True)
     if output_format is Format.JSON_LINES:
@@ -182,11 +206,14 @@ def run(
         from fixbot.agent.report.formats import dumps
 
         with _resumable():
-            result = pipeline.run(path, settings, lambda event: typer.echo(dumps(to_json(event), indent=None)), resume=resume)
+            result = start(lambda event: typer.echo(dumps(to_json(event), indent=None)))
     else:
         with _resumable(), _progress(quiet) as emit:
-            result = pipeline.run(path, settings, emit, resume=resume)
-    _print_result(output_format, output_file, result)
+            result = start(emit)
+    if diff and output_format is Format.FULL:
+        _write_diff(output_file, result.diff or "")
+    else:
+        _print_result(output_format, output_file, result)
     raise typer.Exit(1 if result.left and not exit_zero else 0)
 
 
@@ -304,7 +331,8 @@ def evaluate(
 def main() -> None:
     """The console script: expected failures become one message on standard error and exit code 2, Ctrl-C 130."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _end)
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except FixbotError as error:
@@ -414,6 +442,17 @@ def _write(file: Path | None, text: str) -> None:
         return
     with _opened(file) as stream:
         stream.write(text + "\n")
+
+
+def _write_diff(file: Path | None, text: str) -> None:
+    """Byte for byte, as ``git apply`` needs it; only a terminal gets it without control characters."""
+    from fixbot.agent.report.text import clean
+
+    if file is None:
+        typer.echo(clean(text) if sys.stdout.isatty() else text.encode("utf-8", "surrogateescape"), nl=False)
+        return
+    with _opened(file) as stream:
+        stream.buffer.write(text.encode("utf-8", "surrogateescape"))
 
 
 def _render_check(output_format: Format, found: Scan) -> Iterator[str]:

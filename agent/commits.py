@@ -24,7 +24,7 @@ def commit_fixes(
     originals: Mapping[str, Finding],
 ) -> None:
     """Make each proven fix a commit of its own on the run's branch, in the order of the patches."""
-    rounds.branch = rounds.branch or ws.free_branch(session.workspace, f"fixbot/{session.workspace.base[:10]}")
+    rounds.branch = rounds.branch or _branch(session)
     before: dict[str, bytes] = {}
     for index, patch in enumerate(patches):
         changed = apply_patches(patches[: index + 1], tree.base(patches))
@@ -41,6 +41,12 @@ def commit_fixes(
             session.emit(Committed(patch.finding, rounds.tip))
         fate = Outcome(finding, Status.FIXED, verdict.reason, patch_json(patch, tree), verdict.to_json(), rounds.tip, rounds.spend(patch))
         decide(session, rounds, fate)
+
+
+def _branch(session: Session) -> str:
+    """The branch's name, remembered: a run that was killed after it had delivered must not take its own branch for another's."""
+    name = f"fixbot/{session.workspace.base[:10]}"
+    return session.ledger.step(session.record.id, "branch", lambda: ws.free_branch(session.workspace, name), str, str)
 
 
 def _message(finding: Finding, verdict: Verdict, run: str) -> str:

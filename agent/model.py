@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, MutableMapping
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from fixbot.patchers.model.messages import EndpointError, Model
 OPENAI = "https://api.openai.com/v1"
 
 
-def take_credentials(settings: Settings, environ: MutableMapping[str, str] = os.environ) -> Key:
-    """The endpoint's key. Removes every key for models from the environment, so that no process that fixbot starts inherits one."""
+def take_credentials(settings: Settings, environ: MutableMapping[str, str]) -> Key:
+    """The endpoint's key. Every key for models leaves ``environ``."""
     return take_key(settings.base_url or OPENAI, environ)
 
 

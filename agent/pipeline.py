@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from fixbot.agent.environments import Environment, resolve
 from fixbot.agent.errors import NoEnvironmentError, UsageError
 from fixbot.agent.events import Delivered, Emit, Found, Note, Progress, Started
 from fixbot.agent.failing import failing_tests
+from fixbot.agent.focus import NO_FOCUS, Focus, with_extra
 from fixbot.agent.judging import ensure_baseline
 from fixbot.agent.model import open_model, save_recording
 from fixbot.agent.proposals import NO_MODEL
@@ -31,9 +32,10 @@ from fixbot.agent.store import Ledger, RunRecord
 from fixbot.agent.verify.runner import SuiteRunner
 from fixbot.agent.verify.suite import SuiteOptions, SuiteResult
 from fixbot.detectors.finding import Finding, FixKind, Safety
-from fixbot.detectors.project import discover, is_test
+from fixbot.detectors.project import Project, discover, is_test
 from fixbot.detectors.registry import is_selected
 from fixbot.detectors.scan import Options, Scan, scan
+from fixbot.patchers.difference import unified
 from fixbot.patchers.model.budget import Budget
 from fixbot.patchers.model.keys import Key
 from fixbot.patchers.model.messages import Model
@@ -61,6 +63,8 @@ def run(
     settings: Settings,
     emit: Emit,
     *,
+    focus: Focus = NO_FOCUS,
+    deliver: bool = True,
     resume: bool = False,
     state: Path | None = None,
     key: Key | None = None,
@@ -68,15 +72,16 @@ def run(
 ) -> RunResult:
     """Find, fix, prove and deliver for the repository that holds ``path``. Raises FixbotError.
 
-    The user's work tree, index and HEAD are never touched; what comes back is one new branch ``fixbot/...``, if anything was proven.
-    ``state`` is the folder for ledger, cache and clone (default: the user's state folder). ``key`` is the model endpoint's; ``model``
-    takes the place of the one that the settings name.
+    The user's work tree, index and HEAD are never touched; what comes back is one new branch ``fixbot/...``, if anything was proven, or
+    with ``deliver=False`` no branch but its diff. ``state`` is the folder for ledger, cache and clone (default: the user's state folder).
+    ``key`` is the model endpoint's; ``model`` takes the place of the one that the settings name.
     """
     state = state or ws.state_dir()
     repository = ws.locate(path)
     with closing(Ledger(state / "ledger.sqlite")) as ledger, ws.lock(state, repository):
         sandbox = choose(settings.sandbox, repository)
-        record = _resumed(ledger, repository, settings) if resume else _new(ledger, repository, settings)
+        digest = _digest(settings, focus)
+        record = _resumed(ledger, repository, digest) if resume else _new(ledger, repository, digest)
         _remove_leftovers(ledger, state, record)
         workspace = ws.open_workspace(repository, state, record.id, trust_owner=settings.trust_owner)
         try:
@@ -84,9 +89,9 @@ def run(
                 raise UsageError(f"the repository has moved on since run {record.id} began", "start a new run without --resume")
             ledger.set_base(record.id, workspace.base)
             emit(Started(record.id, str(repository), workspace.base, sandbox.name, resume))
-            opened = (model, Budget()) if model is not None else open_model(settings, key or Key(""), ledger, record.id)
+            opened = (model, Budget()) if model is not None else open_model(settings, key or Key(), ledger, record.id)
             this, budget = opened or (None, Budget())
-            result = _Run(workspace, settings, sandbox, ledger, record, state, emit, this, budget).execute()
+            result = _Run(workspace, settings, focus, deliver, sandbox, ledger, record, state, emit, this, budget).execute()
             ledger.finish(record.id, "finished", result.to_json())
             if settings.record is not None:
                 save_recording(settings.record, ledger, record.id)
@@ -98,10 +103,10 @@ def run(
             ws.remove(workspace)
 
 
-def _new(ledger: Ledger, repository: Path, settings: Settings) -> RunRecord:
+def _new(ledger: Ledger, repository: Path, digest: str) -> RunRecord:
     started = int(time.time())
     name = f"{time.strftime('%Y%m%d', time.gmtime(started))}-{secrets.token_hex(3)}"
-    record = RunRecord(name, str(repository), "", _digest(settings), started, "running")
+    record = RunRecord(name, str(repository), "", digest, started, "running")
     ledger.start(record)
     return record
 
@@ -113,17 +118,17 @@ def _remove_leftovers(ledger: Ledger, state: Path, current: RunRecord) -> None:
             shutil.rmtree(state / "runs" / record.id, ignore_errors=True)
 
 
-def _resumed(ledger: Ledger, repository: Path, settings: Settings) -> RunRecord:
+def _resumed(ledger: Ledger, repository: Path, digest: str) -> RunRecord:
     unfinished = next((record for record in ledger.runs(str(repository)) if record.status != "finished"), None)
     if unfinished is None:
         raise UsageError("there is no unfinished run of this repository to resume", "start one: fixbot run")
-    if unfinished.settings != _digest(settings):
+    if unfinished.settings != digest:
         raise UsageError(f"run {unfinished.id} was started with other settings", "repeat its flags, or start a new run without --resume")
     return unfinished
 
 
-def _digest(settings: Settings) -> str:
-    data = settings.model_dump(mode="json", exclude={"jobs", "cache", "record", "model_jobs"})
+def _digest(settings: Settings, focus: Focus) -> str:
+    data = settings.model_dump(mode="json", exclude={"jobs", "cache", "record", "model_jobs"}) | {"focus": focus.to_json()}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -131,6 +136,8 @@ def _digest(settings: Settings) -> str:
 class _Run:
     workspace: ws.Workspace
     settings: Settings
+    focus: Focus
+    deliver: bool
     sandbox: Sandbox
     ledger: Ledger
     record: RunRecord
@@ -145,7 +152,7 @@ class _Run:
         for note in self.workspace.notes:
             self.emit(Note(note))
         with self.watch("scan"):
-            found = self._scan_base()
+            found = self._first_scan()
         fates, pending = _sort(found, self.settings, self.model is not None)
         self.emit(Found(len(found.findings), len(pending), len(found.files)))
         environment, notes, rounds = None, list(self.workspace.notes), Rounds(self.workspace.base, fates)
@@ -166,23 +173,28 @@ class _Run:
 
     def scan(self, root: Path, commit: str) -> Scan:
         """Scan a folder that holds the files of a commit."""
-        project = discover(root, ws.files(self.workspace, commit), self.settings.exclude)
-        return scan(project, self._options(), lambda done, total: self.emit(Progress("scan", done, total)))
+        return self._scan(root, commit, Options())
 
-    def _scan_base(self) -> Scan:
-        """The scan that the run is about, with the entries of bug reports."""
-        root, base, settings = self.workspace.root, self.workspace.base, self.settings
-        found = self.scan(root, base)
+    def _first_scan(self) -> Scan:
+        """The scan of the base, narrowed to what was asked for, with the results of other tools and the entries of bug reports."""
+        focus, workspace, settings = self.focus, self.workspace, self.settings
+        since = focus.changed_since
+        changed = ws.changed_between(workspace.repository, since, workspace.base) if since else None
+        options = Options(settings.select, settings.ignore, baseline=focus.known, changed=changed)
+        found = with_extra(self._scan(workspace.root, workspace.base, options), focus, options)
         if not settings.bug_report:
             return found
         from fixbot.agent.bug_reports import with_reports
 
-        project = discover(root, ws.files(self.workspace, base), settings.exclude)
-        return with_reports(found, project, settings.bug_report, self._options())
+        return with_reports(found, self._project(workspace.root, workspace.base), settings.bug_report, options)
 
-    def _options(self) -> Options:
-        settings = self.settings
-        return Options(settings.select, settings.ignore, settings.jobs, self.state / "scan.sqlite" if settings.cache else None)
+    def _scan(self, root: Path, commit: str, options: Options) -> Scan:
+        settings, cache = self.settings, self.state / "scan.sqlite" if self.settings.cache else None
+        options = replace(options, select=settings.select, ignore=settings.ignore, jobs=settings.jobs, cache=cache)
+        return scan(self._project(root, commit), options, lambda done, total: self.emit(Progress("scan", done, total)))
+
+    def _project(self, root: Path, commit: str) -> Project:
+        return discover(root, ws.files(self.workspace, commit), self.settings.exclude)
 
     def _wants_failing_tests(self, pending: bool) -> bool:
         """Whether the suite's failing tests are findings: where it runs anyway, with a model, or when they are asked for by name."""
@@ -193,8 +205,7 @@ class _Run:
     def _failing_tests(self, runner: SuiteRunner, rounds: Rounds) -> list[Finding]:
         """The failing tests that a model shall work on; without one they are decided here."""
         ensure_baseline(self, runner, rounds)
-        project = discover(self.workspace.root, ws.files(self.workspace, self.workspace.base), self.settings.exclude)
-        found = failing_tests(self, runner, rounds, project)
+        found = failing_tests(self, runner, rounds, self._project(self.workspace.root, self.workspace.base))
         if self.model is not None:
             return found
         for finding in found:
@@ -245,12 +256,21 @@ class _Run:
         }
 
     def _deliver(self, rounds: Rounds) -> str | None:
-        if rounds.tip == self.workspace.base or rounds.branch is None:
+        if rounds.tip == self.workspace.base or rounds.branch is None or not self.deliver:
             return None
         with self.watch("deliver"):
             ws.deliver(self.workspace, rounds.branch, rounds.tip)
         self.emit(Delivered(rounds.branch, rounds.tip, len(rounds.commits)))
         return rounds.branch
+
+    def _diff(self, rounds: Rounds) -> str:
+        """All proven fixes as one diff of the base."""
+        paths = sorted({path for fate in rounds.fates.values() if fate.commit and fate.patch for path in fate.patch["bases"]})
+
+        def side(commit: str, path: str) -> bytes:
+            return ws.read(self.workspace, commit, path)
+
+        return "".join(unified(path, side(self.workspace.base, path), side(rounds.tip, path), errors="surrogateescape") for path in paths)
 
     def _result(
         self,
@@ -278,6 +298,7 @@ class _Run:
             seconds=self.watch.seconds,
             sandbox=self.sandbox.name,
             environment=environment.description if isinstance(environment, Environment) else environment or "",
+            diff=None if self.deliver else self._diff(rounds),
             spend=self._spend(rounds),
             reports=found.reports,
         )

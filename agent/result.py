@@ -58,7 +58,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A whole run. ``seconds`` are wall times of the stages; ``tests`` is {passed, failed, flaky, problem} of the suite without fixes."""
+    """A whole run. ``seconds`` are wall times of the stages; ``tests`` is {passed, failed, flaky, problem} of the suite without fixes.
+
+    ``diff`` holds the proven fixes of a run that was told to make no branch.
+    """
 
     run: str
     repository: str
@@ -77,6 +80,7 @@ class RunResult:
     environment: str = ""
     spend: Mapping[str, Any] = field(default_factory=dict[str, Any])
     reports: tuple[ReadReport, ...] = ()
+    diff: str | None = None
 
     def count(self, *statuses: Status) -> int:
         """How many findings ended in one of these states."""
@@ -109,6 +113,7 @@ class RunResult:
             "environment": self.environment,
             "spend": dict(self.spend),
             "reports": [report.to_json() for report in self.reports],
+            "diff": self.diff,
         }
 
 
@@ -132,6 +137,7 @@ def result_from_json(data: Mapping[str, Any]) -> RunResult:
         environment=data["environment"],
         spend=data["spend"],
         reports=tuple(read_report_from_json(entry) for entry in data.get("reports", ())),
+        diff=data.get("diff"),
     )
 
 

@@ -14,18 +14,16 @@ from typing import BinaryIO
 
 from fixbot.agent import git
 from fixbot.agent.errors import RepositoryError, UsageError
+from fixbot.agent.hunks import hunks
 from fixbot.agent.repository import Repository, discover, stand_in
 
-__all__ = ["SUBMODULE", "Entry", "changed_lines", "entries", "list_files", "uncommitted", "unsafe", "writable", "write"]
+__all__ = ["SUBMODULE", "Entry", "changed_between", "changed_lines", "entries", "list_files", "uncommitted", "unsafe", "writable", "write"]
 
 logger = logging.getLogger(__name__)
 
 LINK, SUBMODULE = "120000", "160000"
 _CHUNK = 1 << 20
 _UNTRACKED = ("-z", "--others", "--exclude-standard")
-_HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-_ESCAPE = re.compile(rb'\\([abtnvfr"\\]|[0-7]{3})')
-_ESCAPED = dict(zip(b'abtnvfr"\\', b'\a\b\t\n\v\f\r"\\', strict=True))
 _IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")  # some file systems drop these: .g<U+200C>it is .git
 _DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=all")
 
@@ -223,46 +221,48 @@ def changed_lines(path: Path, revision: str) -> dict[str, list[tuple[int, int]]]
         raise RepositoryError(f"{path} is a bare repository", "run fixbot in a work tree")
     prefix = _prefix(repository, path)
     with stand_in(repository) as directory:
-        asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        known = git.attempt(directory, *asked, outside=repository.root)
-        if known is None:
-            raise UsageError(f"{revision!r} names no commit of {repository.root}", "git log shows the commits that there are")
-        commit = known.decode().strip()
+        commit = _named(repository, directory, revision)
         changed = set(_list(repository, directory, "diff", "--name-only", "-z", *_DIFF, commit, *_below(prefix)))
         before = set(_list(repository, directory, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit))
         patch = ("diff", "--unified=0", "--src-prefix=a/", "--dst-prefix=b/", *_DIFF, commit, *_below(prefix))
-        hunks = _hunks(git.run(directory, *patch, outside=repository.root, env={"GIT_WORK_TREE": str(repository.root)}))
+        ranges = hunks(git.run(directory, *patch, outside=repository.root, env={"GIT_WORK_TREE": str(repository.root)}))
     found: dict[str, list[tuple[int, int]]] = {}
     for name in list_files(path) or ():
         full = os.fsencode(prefix + name)
-        if full in hunks:
-            found[name] = hunks[full]
+        if full in ranges:
+            found[name] = ranges[full]
         elif full in changed or full not in before:
             found[name] = [(1, _lines(repository.root / prefix / name))]
     return found
 
 
-def _hunks(patch: bytes) -> dict[bytes, list[tuple[int, int]]]:
-    """Ranges of the new side by path, from a diff without context lines."""
-    found: dict[bytes, list[tuple[int, int]]] = {}
-    name = b""
-    lines = iter(patch.split(b"\n"))
-    for line in lines:
-        if line.startswith(b"+++ "):
-            name = _unquote(line[4:]).removeprefix(b"b/")
-        elif head := _HUNK.match(line):
-            removed, start, added = int(head[1] or 1), int(head[2]), int(head[3] or 1)
-            found.setdefault(name, []).append((start, start + added - 1) if added else (max(start, 1), start + 1))
-            left = removed + added
-            while left:  # content may look like a header
-                left -= not next(lines, b"").startswith(b"\\")
-    return found
+def changed_between(path: Path, revision: str, commit: str) -> dict[str, list[tuple[int, int]]]:
+    """Lines of ``commit`` that differ from ``revision``, as ``changed_lines`` gives them, in the whole repository and by its paths.
+
+    Neither work tree nor index counts. Raises UsageError for an unknown revision, RepositoryError.
+    """
+    repository = discover(path)
+    with stand_in(repository) as directory:
+        patch = (
+            "diff",
+            "--unified=0",
+            "--text",
+            "--diff-filter=d",
+            "--src-prefix=a/",
+            "--dst-prefix=b/",
+            *_DIFF,
+            _named(repository, directory, revision),
+        )
+        ranges = hunks(git.run(directory, *patch, commit, "--", outside=repository.root))
+    return {os.fsdecode(name): lines for name, lines in ranges.items()}
 
 
-def _unquote(name: bytes) -> bytes:
-    if not name.startswith(b'"'):
-        return name.removesuffix(b"\t")
-    return _ESCAPE.sub(lambda found: bytes([_ESCAPED.get(found[1][0]) or int(found[1], 8)]), name[1 : name.rindex(b'"')])
+def _named(repository: Repository, directory: Path, revision: str) -> str:
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    known = git.attempt(directory, *asked, outside=repository.root)
+    if known is None:
+        raise UsageError(f"{revision!r} names no commit of {repository.root}", "git log shows the commits that there are")
+    return known.decode().strip()
 
 
 def _lines(path: Path) -> int:

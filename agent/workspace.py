@@ -23,10 +23,11 @@ from fixbot.agent import repository as repositories
 from fixbot.agent.errors import RepositoryError, UsageError
 from fixbot.agent.repository import Repository, discover, stand_in
 from fixbot.agent.state import lock, private, state_dir, write_json
-from fixbot.agent.trees import changed_lines, list_files
+from fixbot.agent.trees import changed_between, changed_lines, list_files
 
 __all__ = [
     "Workspace",
+    "changed_between",
     "changed_lines",
     "commit",
     "deliver",

@@ -6,13 +6,13 @@ import ast
 import builtins
 import enum
 import re
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from fixbot.detectors.project import Project, folders_above, join
 from fixbot.detectors.source import SourceFile, dotted
+from fixbot.detectors.standard import STANDARD
 from fixbot.detectors.walk import walk
 
 _HARMLESS = frozenset({"dataclass", "final", "unique", "total_ordering", "runtime_checkable", "verify"})  # decorators that add no names
@@ -174,7 +174,7 @@ def value_after(pattern: Mapping[str, Any], name: str) -> str | None:
 def uses(source: SourceFile) -> Iterator[tuple[str, ast.Attribute]]:
     """Each ``Class.attribute`` that is read, of a class that may be the project's and whose name the file binds once, with its origin."""
     classes = {node.name: node for node in source.tree.body if isinstance(node, ast.ClassDef)}
-    outside = {name for name, origin in source.imports.items() if origin.partition(".")[0] not in sys.stdlib_module_names}
+    outside = {name for name, origin in source.imports.items() if origin.partition(".")[0] not in STANDARD}
     candidates = {*classes, *outside}
     bound: Counter[str] = Counter()
     chains: list[tuple[str, ast.Attribute]] = []

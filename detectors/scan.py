@@ -92,7 +92,7 @@ def _muted(name: str, options: Options) -> bool:
 
 
 def wanted(finding: Finding, options: Options) -> bool:
-    """Whether the baseline and the limit to changed lines let a finding through."""
+    """Whether a finding is outside the baseline and, where only changed lines count, on one of them."""
     if finding.fingerprint in options.baseline:
         return False
     if options.changed is None:

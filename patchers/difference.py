@@ -23,9 +23,9 @@ def edits_between(path: str, old: bytes, new: bytes) -> tuple[Edit, ...]:
     )
 
 
-def unified(path: str, old: bytes, new: bytes, context: int = 3) -> str:
-    """The change as ``git diff`` shows it, without the index line; undecodable bytes as U+FFFD."""
-    before, after = ([line.decode("utf-8", "replace") for line in _LINE.findall(data)] for data in (old, new))
+def unified(path: str, old: bytes, new: bytes, context: int = 3, errors: str = "replace") -> str:
+    """The change as ``git diff`` shows it, without the index line; undecodable bytes as ``errors`` says, U+FFFD unless told."""
+    before, after = ([line.decode("utf-8", errors) for line in _LINE.findall(data)] for data in (old, new))
     diff = difflib.unified_diff(before, after, f"a/{path}", f"b/{path}", n=context)
     return "".join(row if row.endswith("\n") else row + "\n\\ No newline at end of file\n" for row in diff)
 

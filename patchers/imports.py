@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterable, Sequence
 
 from fixbot.detectors.source import SourceFile
+from fixbot.detectors.standard import STANDARD
 from fixbot.patchers.patch import Edit
 
 
@@ -124,7 +124,7 @@ def _own_lines(source: SourceFile, nodes: Sequence[ast.Import | ast.ImportFrom])
 
 
 def _section_of(module: str) -> int:
-    return 0 if module.partition(".")[0] in sys.stdlib_module_names else 1
+    return 0 if module.partition(".")[0] in STANDARD else 1
 
 
 def _section(node: ast.Import | ast.ImportFrom) -> int:

@@ -197,3 +197,11 @@ print(len(scan(discover(Path({str(tmp_path)!r})), Options(("undefined-name",))).
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip() == str(40 * len(names)), done.stderr[-500:]
+
+
+def test_modules_that_left_the_standard_library_are_no_packages(tmp_path: Path) -> None:
+    code = "import asyncore, cgi, distutils.util, imp, telnetlib, tomllib\n"
+    files: dict[str, str | bytes] = {"requirements.txt": "requests\n", "app.py": "import requests\n" + code}
+    assert not scan_files(tmp_path / "old", files, select=("undeclared-dependency",)).findings
+    files["app.py"] = "import requests, yaml\n"
+    assert len(scan_files(tmp_path / "new", files, select=("undeclared-dependency",)).findings) == 1

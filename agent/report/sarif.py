@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -10,51 +12,66 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from fixbot.agent.errors import UsageError
-from fixbot.agent.report.text import clean
+from fixbot.agent.report.text import clean, line
 from fixbot.detectors.finding import NO_FIX, Finding, Fix, FixKind, Severity, Span
 from fixbot.detectors.registry import all_rules
+from fixbot.detectors.suppressions import UNUSED
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-MAX_RESULTS = 25_000  # GitHub's limit for one run
+MAX_RESULTS, MAX_PLACES = 25_000, 1_000  # what GitHub takes in a run, in a result
 _LEVEL = {Severity.CRITICAL: "error", Severity.HIGH: "error", Severity.MEDIUM: "warning", Severity.LOW: "note"}
-_SCORE = {Severity.CRITICAL: "9.0", Severity.HIGH: "7.0", Severity.MEDIUM: "5.0", Severity.LOW: "2.0"}
 _SEVERITY = {"error": Severity.HIGH, "warning": Severity.MEDIUM, "note": Severity.LOW}
 
 
 def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
-    """One SARIF log with one run. Columns count code points; paths are relative to ``%SRCROOT%``."""
-    used = sorted({one.rule for one in findings})
+    """One SARIF log with one run. Columns count code points; paths are relative to ``%SRCROOT%``.
+
+    Of more than ``MAX_RESULTS`` findings the worst are in it, and a notification says so.
+    """
+    kept = findings if len(findings) <= MAX_RESULTS else _worst(findings)
+    used = sorted({one.rule for one in kept})
     index = {rule: number for number, rule in enumerate(used)}
-    return {
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": {"name": "fixbot", "semanticVersion": version("fixbot"), "rules": [_rule(name) for name in used]}},
-                "columnKind": "unicodeCodePoints",
-                "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The root of the repository."}}},
-                "results": [_result(one, index[one.rule]) for one in findings[:MAX_RESULTS]],
-            }
-        ],
+    run = {
+        "tool": {"driver": {"name": "fixbot", "semanticVersion": version("fixbot"), "rules": [_rule(name) for name in used]}},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The root of the repository."}}},
+        "results": [_result(one, index[one.rule]) for one in kept],
     }
+    if kept is not findings:
+        text = f"Only the {MAX_RESULTS} worst of {len(findings)} findings are listed, as many as GitHub takes."
+        notes = [{"level": "warning", "message": {"text": text}}]
+        run["invocations"] = [{"executionSuccessful": True, "toolExecutionNotifications": notes}]
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _worst(findings: Sequence[Finding]) -> list[Finding]:
+    """As many as fit into one run, in the order in which they came."""
+    worst = sorted(range(len(findings)), key=lambda number: findings[number].severity.rank)[:MAX_RESULTS]
+    return [findings[number] for number in sorted(worst)]
 
 
 def _rule(name: str) -> dict[str, Any]:
     known = all_rules().get(name)
-    summary = f"{known.summary}." if known else "A suppression comment mutes nothing."
-    page = known.page.read_text("utf-8") if known else summary
-    severity = known.severity if known else Severity.LOW
+    if known:
+        return _descriptor(name, f"{known.summary}.", known.page.read_text("utf-8"), known.severity, known.group)
+    if name == UNUSED:
+        return _descriptor(name, "A suppression comment mutes nothing.", "", Severity.LOW, "suppressions")
+    tool = name.partition("/")[0]
+    return _descriptor(name, f"Found by {tool}.", "", Severity.MEDIUM, tool)
+
+
+def _descriptor(name: str, summary: str, page: str, severity: Severity, group: str) -> dict[str, Any]:
     return {
         "id": name,
-        "name": "".join(part.capitalize() for part in name.split("-")),
+        "name": "".join(part.capitalize() for part in re.split(r"[\W_]+", name)),
         "shortDescription": {"text": summary},
         "fullDescription": {"text": summary},
-        "help": {"text": page, "markdown": page},
+        "help": {"text": page or summary, "markdown": page or summary},
         "defaultConfiguration": {"level": _LEVEL[severity]},
         "properties": {
             "precision": "high",
             "problem.severity": _LEVEL[severity].replace("note", "recommendation"),
-            "tags": [known.group if known else "suppressions"],
+            "tags": [group],
         },
     }
 
@@ -64,25 +81,31 @@ def _result(one: Finding, index: int) -> dict[str, Any]:
         "ruleId": one.rule,
         "ruleIndex": index,
         "level": _LEVEL[one.severity],
-        "message": {"text": clean(one.message) + "."},
+        "message": {"text": _sentence(one.message)},
         "locations": [{"physicalLocation": _location(one.path, one.span)}],
         "relatedLocations": [
-            {
-                "id": number,
-                "physicalLocation": _location(place.path, Span(place.line, 1, place.line, 1)),
-                "message": {"text": clean(place.message)},
-            }
-            for number, place in enumerate(one.related)
+            {"id": number, "physicalLocation": _location(place.path, place.line), "message": {"text": _sentence(place.message)}}
+            for number, place in enumerate(one.related[:MAX_PLACES])
         ],
         "partialFingerprints": {"primaryLocationLineHash": one.fingerprint, "fixbot/v1": one.fingerprint},
-        "properties": {"security-severity": _SCORE[one.severity], "fix": one.fix.kind.value},
+        "properties": {"severity": one.severity.value, "fix": one.fix.kind.value},
     }
 
 
-def _location(path: str, span: Span) -> dict[str, Any]:
-    region = {"startLine": span.line, "startColumn": span.column, "endLine": span.end_line, "endColumn": span.end_column}
+def _sentence(text: str) -> str:
+    """Plain text, its brackets escaped, which else would make links; hidden characters show as escapes."""
+    return re.sub(r"([\[\]\\])", r"\\\1", clean(text).removesuffix(".")) + "."
+
+
+def _location(path: str, where: Span | int) -> dict[str, Any]:
+    """A place in a file; a number stands for a whole line."""
+    region = {"startLine": where} if isinstance(where, int) else _region(where)
     uri = quote(path.encode("utf-8", "surrogateescape"))
     return {"artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"}, "region": region}
+
+
+def _region(span: Span) -> dict[str, int]:
+    return {"startLine": span.line, "startColumn": span.column, "endLine": span.end_line, "endColumn": span.end_column}
 
 
 def read_sarif(path: Path) -> Iterator[Finding]:
@@ -93,7 +116,7 @@ def read_sarif(path: Path) -> Iterator[Finding]:
     try:
         data = json.loads(path.read_bytes())
         for run in data["runs"]:
-            tool = str(run["tool"]["driver"]["name"]).lower().replace(" ", "-")
+            tool = line(str(run["tool"]["driver"]["name"])).lower().replace(" ", "-")
             for result in run.get("results") or ():
                 finding = _finding(result, tool)
                 if finding is not None:
@@ -107,14 +130,29 @@ def _finding(result: dict[str, Any], tool: str) -> Finding | None:
     if not places or "physicalLocation" not in places[0]:
         return None
     physical = places[0]["physicalLocation"]
-    where = PurePosixPath(unquote(str(physical["artifactLocation"]["uri"])))
+    where = PurePosixPath(unquote(str(physical["artifactLocation"]["uri"]), errors="surrogateescape"))
     region: dict[str, Any] = physical.get("region") or {}
-    if where.is_absolute() or ".." in where.parts or ":" in where.parts[0] or "startLine" not in region:
+    if not _inside(where) or "startLine" not in region:
         return None
-    line, column = int(region["startLine"]), int(region.get("startColumn", 1))
-    span = Span(line, column, int(region.get("endLine", line)), int(region.get("endColumn", column)))
     severity = _SEVERITY.get(str(result.get("level", "warning")), Severity.LOW)
-    rule = f"{tool}/{result.get('ruleId') or 'unnamed'}"
+    rule = line(f"{tool}/{result.get('ruleId') or 'unnamed'}")[:200]
     message = str(result["message"].get("text") or result["message"].get("id") or rule)
+    message = re.sub(r"\\([\[\]\\])", r"\1", message)
     fix = Fix(FixKind.MODEL) if str(where).endswith(".py") else NO_FIX
-    return Finding(rule, severity, str(where), span, message, key=message, fix=fix, source=tool)
+    return Finding(rule, severity, str(where), _span(region), message, key=message, fix=fix, source=tool)
+
+
+def _inside(where: PurePosixPath) -> bool:
+    try:
+        os.fsencode(where)
+    except UnicodeEncodeError:
+        return False
+    return bool(where.parts) and not where.is_absolute() and ".." not in where.parts and ":" not in where.parts[0]
+
+
+def _span(region: dict[str, Any]) -> Span:
+    """The region, mended where its numbers make no sense. Raises ValueError and TypeError for what is no number."""
+    first, column = max(1, int(region["startLine"])), max(1, int(region.get("startColumn", 1)))
+    last = max(first, int(region.get("endLine", first)))
+    end = max(1, int(region.get("endColumn", column)))
+    return Span(first, column, last, max(column, end) if last == first else end)

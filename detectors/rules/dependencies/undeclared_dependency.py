@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -20,6 +19,7 @@ from fixbot.detectors.manifests import Format, Manifest
 from fixbot.detectors.project import Project, folders_above, is_test, join
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import SourceFile, dotted
+from fixbot.detectors.standard import STANDARD
 
 _APART = frozenset(["docs", "doc", "examples", "example", "benchmarks", "samples", "demo", "demos", "notebooks", "typings"])
 _TOOLS = frozenset(["setup.py", "noxfile.py", "fabfile.py", "dodo.py", "locustfile.py", "hatch_build.py"])
@@ -146,12 +146,7 @@ def _is_apart(path: str) -> bool:
 def _undeclared(project: Project, path: str, entry: Mapping[str, Any], optional: Mapping[str, str]) -> str | None:
     """The distribution that an import needs and that nothing declares; None when all is well or it is not known."""
     top = entry["module"].partition(".")[0]
-    if (
-        entry["level"]
-        or top in sys.stdlib_module_names
-        or entry["guard"] in ("type-checking", "condition")
-        or optional.get("*") == "script"
-    ):
+    if entry["level"] or top in STANDARD or entry["guard"] in ("type-checking", "condition") or optional.get("*") == "script":
         return None
     known = _distributions(entry)
     if (

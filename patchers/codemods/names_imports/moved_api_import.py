@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ import libcst as cst
 
 from fixbot.detectors.finding import Finding, Span
 from fixbot.detectors.source import SourceFile
+from fixbot.detectors.standard import STANDARD
 from fixbot.patchers.codemod import Abstain, Target, Tree
 from fixbot.patchers.imports import head_edits, offset_of
 from fixbot.patchers.patch import ConflictError, Edit, apply_edits
@@ -145,7 +145,7 @@ def _key(node: ast.stmt, module: str = "") -> tuple[bool, bool, str]:
     """Section (standard library or not), ``from`` or not, and the module's name: the order of sorted imports."""
     is_from = isinstance(node, ast.ImportFrom)
     name = module or (node.module or "" if is_from else node.names[0].name if isinstance(node, ast.Import) else "")
-    return name.partition(".")[0] not in sys.stdlib_module_names, is_from, name.casefold()
+    return name.partition(".")[0] not in STANDARD, is_from, name.casefold()
 
 
 def _has(source: SourceFile, module: str, kind: str) -> bool:
