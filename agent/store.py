@@ -126,7 +126,7 @@ class Ledger:
         for record in self.runs():
             findings: list[dict[str, Any]] = record.report["findings"] if record.report else []
             for entry in findings:
-                if entry["rule"] == rule and (entry["patch"] or {}).get("origin") == "model":
+                if entry["rule"] == rule and entry["patch"] and entry["patch"]["origin"] == "model":
                     tried += entry["status"] in ("fixed", "failed", "regressed")
                     proven += entry["status"] == "fixed"
         return tried, proven
