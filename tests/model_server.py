@@ -203,6 +203,7 @@ def _render(step: Step, request: Mapping[str, Any]) -> Raw:
 
 def _events(chat: Chat, request: Mapping[str, Any]) -> bytes:
     content = chat.message.get("content") or ""
+    options: Mapping[str, Any] = request.get("stream_options") or {}
     rest = {name: value for name, value in chat.message.items() if name != "content"}
     deltas = [rest, *({"content": content[at : at + 4000]} for at in range(0, len(content), 4000))]
     choices: list[list[dict[str, Any]]] = [
@@ -213,6 +214,6 @@ def _events(chat: Chat, request: Mapping[str, Any]) -> bytes:
     events: list[dict[str, Any]] = [
         {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": chat.model, "choices": choice} for choice in choices
     ]
-    if chat.usage is not None and (request.get("stream_options") or {}).get("include_usage"):
+    if chat.usage is not None and options.get("include_usage"):
         events.append(events[0] | {"choices": [], "usage": chat.usage})
     return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events) + b"data: [DONE]\n\n"

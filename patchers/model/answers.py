@@ -40,7 +40,7 @@ def read_answer(body: Any) -> Answer:
     if not choices:
         if fields.get("error"):
             return Answer(model=model, usage=usage, failure=("server", "the endpoint reports an error instead of a reply"))
-        kind: Kind = "empty" if "choices" in fields else "malformed"
+        kind: Kind = "empty" if fields.get("choices") == [] else "malformed"
         return Answer(model=model, usage=usage, failure=(kind, "the reply has no choices"))
     message = _mapping(choices[0].get("message"))
     tool = bool(message.get("tool_calls") or message.get("function_call"))
@@ -52,7 +52,7 @@ def read_stream(chunks: Iterable[Any]) -> Answer:
     """The answer in the chunks of a streamed reply (JSON, decoded)."""
     pieces: list[str] = []
     refusals: list[str] = []
-    model, usage, finish, tool, highest = "", None, None, False, 0
+    model, usage, finish, tool, highest = "", None, None, False, -1
     for chunk in chunks:
         fields = _mapping(chunk)
         model = model or _string(fields.get("model"))
@@ -65,6 +65,8 @@ def read_stream(chunks: Iterable[Any]) -> Answer:
             refusals.append(_string(delta.get("refusal")))
             tool = tool or bool(delta.get("tool_calls") or delta.get("function_call"))
             finish = choice.get("finish_reason") or finish
+    if highest < 0:
+        return Answer(model=model, usage=usage, failure=("malformed", "the stream holds no reply"))
     return _judge("".join(pieces), "".join(refusals), finish, tool, highest + 1, model, usage)
 
 

@@ -55,6 +55,7 @@ logger = logging.getLogger(__name__)
 _MOST_BYTES = 2 << 20
 _CHUNK_BYTES = 1 << 10  # what one token may take in a stream, with the JSON around it
 _FRAME_BYTES, _MESSAGE_BYTES = 128, 16  # what chat templates add to a prompt, generously
+_LEAST_KEY = 16  # characters of a key that is worth hiding
 _OPTIONAL = ("temperature", "response_format", "seed", "stream_options")
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _TOO_LONG = re.compile(r"context[ _](length|window|size)|maximum context|(prompt|input) is too long|too many (input )?tokens", re.I)
@@ -127,8 +128,7 @@ class _Client:
             gate.settle(None)
         usage, seconds = _total(gate.used), time.monotonic() - start
         logger.debug("%s: %d + %d tokens, %.1f s", request.place, usage.prompt, usage.completion, seconds)
-        text = answer.text.replace(end.key.reveal(), "<key>") if end.key else answer.text
-        return Reply(text, answer.model or end.model, usage, self._budget.cost(usage), seconds)
+        return Reply(_without_key(answer.text, end.key), answer.model or end.model, usage, self._budget.cost(usage), seconds)
 
     def _ask(self, request: Request, gate: Gate) -> Answer:
         """Ask, without the parameters that the endpoint is known to refuse; once more for each that it names only now."""
@@ -164,15 +164,16 @@ class _Client:
             try:
                 return _read(client, parameters)
             except openai.APIStatusError as error:
-                raise _status_failure(error, end, frozenset(parameters)) from None
+                failure = _status_failure(error, end, frozenset(parameters))
             except openai.APITimeoutError as error:
-                raise _timeout(error, end) from None
+                failure = _timeout(error, end)
             except openai.APIConnectionError as error:
-                raise _lost(error, gate) from None
+                failure = _lost(error, gate)
             except openai.APIError:
-                raise ReplyError("server", "the endpoint reports an error in the middle of its reply") from None
+                failure = ReplyError("server", "the endpoint reports an error in the middle of its reply")
             except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-                raise ReplyError("malformed", "the reply is not what the protocol says") from None
+                failure = ReplyError("malformed", "the reply is not what the protocol says")
+        raise failure  # out here, so that no body of a reply hangs on it as its context
 
 
 def _read(client: openai.OpenAI, parameters: Mapping[str, Any]) -> Answer:
@@ -251,19 +252,26 @@ def _status_failure(error: openai.APIStatusError, endpoint: Endpoint, sent: froz
 
 def _details(body: object) -> tuple[str, str, str]:
     """Code or type, parameter and message of an error body; the shapes of several servers."""
-    fields: dict[str, Any] = dict(cast(Mapping[str, Any], body)) if isinstance(body, Mapping) else {}
+    if not isinstance(body, Mapping):
+        return "", "", str(body or "")[:2000]
+    fields = cast(Mapping[str, Any], body)
     code, parameter, message = fields.get("code"), fields.get("param"), fields.get("message")
     if not isinstance(code, str):
         code = fields.get("type")
     if not isinstance(message, str):
-        message = json.dumps(fields, default=str) if fields else str(body)
+        message = json.dumps(dict(fields), default=str)
     return str(code or ""), str(parameter or ""), message[:2000]
+
+
+def _without_key(text: str, key: Key) -> str:
+    """A text without the key, should the endpoint repeat it; shorter ones are placeholders such as "none"."""
+    return text.replace(key.reveal(), "<key>") if len(key.reveal()) >= _LEAST_KEY else text
 
 
 def _excerpt(message: str, key: Key) -> str:
     """The endpoint's own words, cut and cleaned for one line."""
-    text = message.replace(key.reveal(), "***") if key else message
-    text = " ".join("".join(character if character.isprintable() else " " for character in mask(text).text).split())
+    text = mask(_without_key(message, key)).text
+    text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return f": {text[:120]}" if text and "<html" not in text.lower() else ""
 
 

@@ -29,20 +29,20 @@ _ISSUED = re.compile(
     r"|eyJ[A-Za-z0-9_-]{10,4096}\.eyJ[A-Za-z0-9_-]{5,65536}\.[A-Za-z0-9_-]{10,4096})(?![A-Za-z0-9_-])"
 )
 _OPENAI = re.compile(_WORD + r"sk-[A-Za-z0-9_-]{20,255}(?![A-Za-z0-9_-])")
-_URL = re.compile(r"://[^\s/:@\"'<>]{0,100}:([^\s/@\"'<>]{5,200})@")
+_URL = re.compile(r"://[^\s/:@\"'<>]{0,100}:([^\s/:@?#\"'<>]{5,200})@")
 _BEARER = re.compile(r"(?i:\b(?:bearer|basic)) {1,4}([A-Za-z0-9._~+/-]{16,4096}={0,2})")
 _QUOTED = re.compile(
-    _WORD + r"([A-Za-z_][\w.-]{0,99})[\"']?\]?"  # a name, also as a key in quotes
+    r"(?<![\w.-])\.?([A-Za-z_][\w.-]{0,99})[\"']?\]?"  # a name, also as a key in quotes
     r"(?:[ \t]{0,4}:[ \t]{0,4}[\w.\[\]| ]{1,40})?[ \t]{0,8}(?:={1,2}|!=|:=?|=>|,)[ \t]{0,8}[bBrRuU]{0,2}([\"'])([^\s\"'\\]{8,512})\2"
 )
 _LINE = re.compile(
     r"^[ \t]{0,40}(?:export[ \t]{1,4}|-[ \t]{1,4}|#[ \t]{0,4})?([A-Za-z_][\w.-]{0,99})"
-    r"([ \t]{0,8}[=:][ \t]{0,8})([^\s\"'#]{8,512})[ \t]{0,8}$",
+    r"([ \t]{0,8}[=:][ \t]{0,8})([^\s\"'#]{8,512})[ \t]{0,8}\r?$",
     re.M,
 )
 _NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _PASSWORDS = {"password", "passwd", "pwd", "passphrase", "pass"}
-_STRONG = _PASSWORDS | {"secret", "token", "apikey", "key", "credential", "credentials", "auth", "authorization", "dsn"}
+_STRONG = _PASSWORDS | {"secret", "token", "apikey", "key", "credential", "credentials", "auth", "authorization"}
 _TEMPLATE = re.compile(r"[{}<>]|\$\w|\$\(|%\(|%s|\*{3}|\.{3}|x{6}", re.I)
 _RUN = re.compile(r"[^\s\"'`,;()<>]{8,4096}")
 
@@ -174,7 +174,7 @@ def _is_random(value: str) -> bool:
     classes = [_class(character) for character in value]
     digits, letters = classes.count("9"), classes.count("a") + classes.count("A")
     base64 = len(value) >= 30 and digits and not {"+", "/"}.isdisjoint(value) and {"a", "A"} <= set(classes)
-    if (digits < 2 and not base64) or letters < 2 or sum(one != other for one, other in pairwise(classes)) < max(5, len(value) / 6):
+    if (digits < 2 and not base64) or letters < 2 or sum(one != other for one, other in pairwise(classes)) < max(6, len(value) / 5):
         return False
     return _entropy(value) >= 3.0
 

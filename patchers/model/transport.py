@@ -8,6 +8,7 @@ decompression. Importing this module loads httpx2: import it inside functions.
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -28,6 +29,7 @@ _CONNECT_SECONDS = 10
 
 def open_transport(base_url: str) -> httpx2.HTTPTransport:
     """A transport to one host: a connection of its own for each attempt, through the system's proxy where the URL is https."""
+    logging.getLogger("httpcore2").setLevel(logging.INFO)  # below that it writes down headers of replies
     url = httpx2.URL(base_url)
     proxy = None
     if url.scheme == "https" and not proxy_bypass(url.host):
