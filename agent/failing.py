@@ -12,6 +12,7 @@ from fixbot.agent.verify.evidence import executable_lines
 from fixbot.agent.verify.results import SuiteResult
 from fixbot.agent.verify.runner import SuiteRunner
 from fixbot.agent.verify.suspects import Suspect, functions, suspects
+from fixbot.agent.verify.verdict import TIMEOUT
 from fixbot.detectors.finding import Finding, Related, Span, with_fingerprints
 from fixbot.detectors.project import Project, is_test
 from fixbot.detectors.registry import all_rules
@@ -61,7 +62,7 @@ def _by_file(names: Sequence[str]) -> Mapping[str, list[str]]:
 def _spectrum(runner: SuiteRunner, rounds: Rounds, project: Project, failing: Sequence[str]) -> SuiteResult:
     """The failing tests and passing ones (of the same files first) with the lines that each executes. Tests that hung are not run again."""
     assert rounds.baseline is not None
-    hung = {name: test for name, test in runner.without_fixes(failing).items() if test.detail.startswith("timeout: ")}
+    hung = {name: test for name, test in runner.without_fixes(failing).items() if test.detail.startswith(TIMEOUT)}
     files = {name.partition("::")[0] for name in failing}
     passing = sorted(rounds.baseline.good, key=lambda name: (name.partition("::")[0] not in files, name))[:_PASSING]
     select = [*(name for name in failing if name not in hung), *passing]
@@ -79,14 +80,19 @@ def _lines(project: Project, path: str) -> frozenset[int]:
 
 def _finding(tests: Sequence[str], found: Sequence[Suspect], run: SuiteResult, project: Project) -> Finding:
     top = found[0]
-    detail = next((run.tests[name].detail for name in tests if name in run.tests and run.tests[name].detail), "")
+    details = [run.tests[name].detail for name in tests if name in run.tests and run.tests[name].detail]
+    detail = next((text for text in details if not text.startswith(TIMEOUT)), "")
     last = next((line.strip()[2:].strip() for line in detail.splitlines() if line.startswith("E ")), detail.partition("\n")[0])
+    line = top.line
+    if details and not detail:  # where it was interrupted is left to chance
+        last = detail = "the test does not end in time"
+        line = top.first
     more = f" and {len(tests) - 1} more fail" if len(tests) > 1 else " fails"
     return Finding(
         rule=RULE,
         severity=all_rules()[RULE].severity,
         path=top.path,
-        span=Span(top.line, 1, top.line, 1),
+        span=Span(line, 1, line, 1),
         message=f"{tests[0]}{more}: {last[:200]}",
         scope=top.name,
         key=top.name,

@@ -14,7 +14,7 @@ from fixbot.agent.verify.batch import Batch, verify_batch
 from fixbot.agent.verify.evidence import Lines, evidence_lines, executed, watched
 from fixbot.agent.verify.runner import SuiteRunner
 from fixbot.agent.verify.suite import SuiteResult
-from fixbot.agent.verify.verdict import Baseline, Delta, Grade, Proof, Verdict, compare, make_baseline
+from fixbot.agent.verify.verdict import TIMEOUT, Baseline, Delta, Grade, Proof, Verdict, compare, make_baseline
 from fixbot.detectors.finding import Finding
 from fixbot.patchers.model.conversation import Candidate
 from fixbot.patchers.patch import Origin, Patch, apply_patches
@@ -48,7 +48,7 @@ def ensure_baseline(session: Session, runner: SuiteRunner | None, rounds: Rounds
 
 def _again(runner: SuiteRunner, commit: str, first: SuiteResult, label: str) -> SuiteResult:
     """A further run to find flaky tests. Tests that hung are taken as they were: to wait for them again would tell nothing."""
-    hung = {name: test for name, test in first.tests.items() if test.detail.startswith("timeout: ")}
+    hung = {name: test for name, test in first.tests.items() if test.detail.startswith(TIMEOUT)}
     others = [name for name in first.collected if name not in hung]
     run = runner.run(commit, {}, label=label, select=others if hung and others else None)
     return replace(run, tests={**run.tests, **hung}) if hung else run
@@ -126,7 +126,8 @@ def _judge(
         last = runner.run(tree.commit, changed, label=label, patches=len(some), watch=watched(lines.values()))
         return compare(baseline, last, demanded=demanded)
 
-    batch = verify_batch(patches, judge, wary=bool(baseline.flaky))
+    owners = {test: patch.finding for patch in patches for test in tree.findings[patch.finding].tests}
+    batch = verify_batch(patches, judge, wary=bool(baseline.flaky), owners=owners)
     return batch, lines, last if batch.accepted else None
 
 

@@ -19,7 +19,7 @@ from fixbot.agent.verify.results import GOOD
 from fixbot.agent.verify.suite import SuiteOptions, SuiteResult, TestResult, run_suite
 from fixbot.agent.workspace import Workspace, export
 
-_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b|(?<=\.\.\.)[0-9a-f]{6,16}(?=>)")
 
 
 class Memo(Protocol):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +11,8 @@ from fixbot.agent.verify.results import GOOD, SuiteResult, TestOutcome
 
 _SHOWN = 3  # failing tests whose output is kept
 _OUTPUT = 6000  # characters of it
+TIMEOUT = "timeout: "
+"""How the detail of a test begins that was interrupted since it took too long."""
 
 
 class Grade(StrEnum):
@@ -69,21 +71,29 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What a run of the suite says against the baseline. ``problem`` is set when the run itself was no good; ``output`` is what the
+    """What a run of the suite says against the baseline. ``problem`` is set when the run itself was no good.
 
-    first failing tests printed.
+    ``details`` is what each newly failing test printed, by name; under "" the end of the run's output, when the run was no good.
     """
 
     newly_failing: tuple[str, ...] = ()
     newly_passing: tuple[str, ...] = ()
     flaky: tuple[str, ...] = ()
     problem: str = ""
-    output: str = ""
+    details: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def good(self) -> bool:
         """Whether nothing got worse."""
         return not self.newly_failing and not self.problem
+
+    @property
+    def output(self) -> str:
+        """What the first of the failing tests printed; the end of the run's output where the run itself was no good."""
+        if self.problem:
+            return self.details.get("", "")
+        known = [(name, self.details[name]) for name in self.newly_failing if name in self.details]
+        return "\n\n".join(f"{name}\n{text}" for name, text in known[:_SHOWN])[:_OUTPUT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +160,14 @@ def compare(baseline: Baseline, run: SuiteResult, only: frozenset[str] | None = 
     for, which still fails. Collection errors need no look of their own: the tests of that file are then missing.
     """
     if not run.complete:
-        return Delta(problem=run.problem, output=run.output[-_OUTPUT:])
+        return Delta(problem=run.problem, details={"": run.output[-_OUTPUT:]})
     wanted = {name: outcome for name, outcome in baseline.stable.items() if only is None or name in only}
     after = {name: run.tests[name].outcome if name in run.tests else None for name in wanted}
     worse = [name for name, outcome in wanted.items() if (outcome in GOOD or name in demanded) and after[name] not in GOOD]
     better = [name for name, outcome in wanted.items() if outcome in ("failed", "error") and after[name] in GOOD]
-    return Delta(tuple(worse), tuple(better), output=_details(worse, run))
+    return Delta(tuple(worse), tuple(better), details={name: _detail(run.tests[name].detail) for name in worse if name in run.tests})
 
 
-def _details(names: Sequence[str], run: SuiteResult) -> str:
-    """What the first of the named tests printed when they failed."""
-    known = [(name, run.tests[name].detail) for name in names if name in run.tests]
-    return "\n\n".join(f"{name}\n{detail.strip()}" for name, detail in known[:_SHOWN])[:_OUTPUT]
+def _detail(text: str) -> str:
+    """A failing test's output; where a test hung, the place at which it was interrupted is left to chance and left out."""
+    return "the test did not end in time" if text.startswith(TIMEOUT) else text.strip()[:_OUTPUT]
