@@ -13,7 +13,7 @@ from typing import Any
 from fixbot.detectors.project import Project, folders_above, join
 from fixbot.detectors.source import SourceFile, dotted
 from fixbot.detectors.standard import STANDARD
-from fixbot.detectors.walk import walk
+from fixbot.detectors.walk import descendants, walk
 
 _HARMLESS = frozenset({"dataclass", "final", "unique", "total_ordering", "runtime_checkable", "verify"})  # decorators that add no names
 _METACLASSES = frozenset({"ABCMeta", "EnumMeta", "EnumType"})
@@ -32,8 +32,12 @@ STYLES: dict[str, Callable[[str], str]] = {
 }
 _FUNCTIONS = frozenset([ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef])
 _BINDING = frozenset([ast.Attribute, ast.Name, ast.arg, ast.Import, ast.ImportFrom]) | _FUNCTIONS
-_PAIR = re.compile(rb"\b(_*[A-Z]\w*)\.([A-Za-z_]\w*)([ \t]*[-+*/|&^%@<>:]*=(?!=))?")  # Name.x, with what sets it
-_CHANGERS = (b"etattr(", b"delattr(", b"mapper(", b"map_imperatively(", b"instrument", b"add_metaclass(", b"classImplements(")
+_PAIR = re.compile(  # Name.x, with what sets it; begins with a plain set of bytes, for which `re` scans fast
+    rb"[A-Z](?<![A-Za-z0-9][A-Z])\w*\.([A-Za-z_]\w*)([ \t]*[-+*/|&^%@<>:]*=(?!=))?"
+)
+_BEFORE = re.compile(rb"((?:[A-Za-z_]\w*\.)*)(_*)\Z")
+_CHAIN = 200  # bytes before a name in which the rest of its chain is looked for
+_CHANGERS = (b"setattr(", b"detattr(", b"mapper(", b"map_imperatively(", b"instrument", b"add_metaclass(", b"classImplements(")
 _CHANGES = re.compile(rb"\b(?:[sd]etattr|\w*mapper|map_imperatively|instrument\w*|add_metaclass|classImplements)\(\s*([\w.]+)")
 
 
@@ -44,12 +48,11 @@ def members(source: SourceFile) -> dict[str, Any]:
     """The module's classes with their members, and what the text of the file may do with members of classes.
 
     ``classes`` name -> bases, members, open (more may be added), span, pattern; ``imports`` name -> origin at the top level; ``pairs``
-    [name, attribute] as they stand in the text, ``set`` those that look like assignments; ``changed`` names of classes that ``setattr``
-    and the like may add to. An origin is dotted as in ``SourceFile.imports``, or ``:Name`` for a class of the file itself.
+    [name, attribute, origin of the name] as they stand in the text, ``set`` [name, attribute] that look like assignments; ``changed``
+    names of classes that ``setattr`` and the like may add to. An origin is dotted as in ``SourceFile.imports``, or ``:Name`` for a class
+    of the file itself; it is empty where the text does not show it.
     """
     data = source.data
-    if b"class " not in data and b"import" not in data:
-        return {}
     classes = {node.name: node for node in source.tree.body if isinstance(node, ast.ClassDef)}
     found: dict[str, Any] = {"classes": {name: _class(node, source, classes) for name, node in classes.items()}}
     if classes:
@@ -63,12 +66,42 @@ def members(source: SourceFile) -> dict[str, Any]:
         for alias in node.names
         if alias.name != "*"
     }
-    pairs = {(name.decode(), attribute.decode(), bool(sets)) for name, attribute, sets in _PAIR.findall(data)}
-    found["pairs"] = sorted({(name, attribute) for name, attribute, _ in pairs})
-    found["set"] = sorted({(name, attribute) for name, attribute, sets in pairs if sets})
+    pairs = set(_pairs(data))
+    known = {(*one, origin) for chain, one, _ in pairs if (origin := _origin_in_text(chain, one[0], source, classes)) is not None}
+    found["pairs"] = sorted(known)
+    found["set"] = sorted({one for _, one, sets in pairs if sets})
     if any(word in data for word in _CHANGERS):
         found["changed"] = sorted({name.rpartition(b".")[2].decode() for name in _CHANGES.findall(data)})
     return {name: value for name, value in found.items() if value}
+
+
+def _pairs(data: bytes) -> Iterator[tuple[str, tuple[str, str], bool]]:
+    """Each ``Name.x`` in a text: the chain before it (``models.`` or ``.`` after something else), name and attribute, whether it is set."""
+    place = 0
+    while match := _PAIR.search(data, place):
+        start, place = match.start(), match.end()
+        before = _BEFORE.search(data, max(start - _CHAIN, 0), start)
+        assert before is not None  # it may be empty
+        previous = data[before.start() - 1 : before.start()]
+        if previous.isalnum() or previous == b"_":
+            place = start + 1  # in the middle of a name
+            continue
+        name = before[2] + data[start : match.start(1) - 1]
+        chain = b"." if previous == b"." else before[1]
+        yield chain.decode(), (name.decode(), match[1].decode()), match[2] is not None
+
+
+def _origin_in_text(chain: str, name: str, source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> str | None:
+    """The origin of a chain and name; empty where it is not known, None where it is surely no class of the project."""
+    if chain == ".":
+        return ""
+    if not chain and name in classes:
+        return f":{name}"
+    root, _, rest = f"{chain}{name}".partition(".")
+    origin = source.imports.get(root)
+    if origin is None or origin.partition(".")[0] in STANDARD:
+        return None
+    return f"{origin}.{rest}" if rest else origin
 
 
 def _class(node: ast.ClassDef, source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> dict[str, Any]:
@@ -121,11 +154,17 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
                 targets = [item.optional_vars for item in node.items if item.optional_vars]
             case ast.Expr(value=ast.NamedExpr(target=target)):
                 targets = [target]
+            case ast.Expr() | ast.Pass() | ast.Return() | ast.Raise() | ast.Assert() | ast.Delete():
+                continue
             case _:
                 pass
-        yield from (
-            one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
-        )
+        for target in targets:
+            if isinstance(target, ast.Name):
+                yield target.id
+            else:
+                yield from (one.id for one in descendants(target) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            continue
         for name in ("body", "orelse", "finalbody"):
             yield from _bound(getattr(node, name, ()))
         for block in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
@@ -227,10 +266,18 @@ class Members:
                 self._by_name[name].append(path)
 
     def suspects(self) -> Iterator[str]:
-        """The files whose text holds ``Name.x`` where a class of that name has no ``x``: those worth a closer look."""
+        """The files whose text holds ``Name.x`` where the class of that name has no ``x``: those worth a closer look."""
         for path, entry in self.facts.items():
-            if any(self._may_lack(_last(entry, name), attribute) for name, attribute in entry.get("pairs", ())):
-                yield path
+            for name, attribute, origin in entry.get("pairs", ()):
+                if self._may_lack(_last(entry, name), attribute) and (not origin or self._is_without(path, origin, attribute)):
+                    yield path
+                    break
+
+    def _is_without(self, path: str, origin: str, attribute: str) -> bool:
+        """Whether a class of the project is known in full and has no such member."""
+        found = self.find(path, origin)
+        known = self.members(*found) if found else None
+        return known is not None and attribute not in known
 
     def _may_lack(self, name: str, attribute: str) -> bool:
         for file in self._by_name.get(name, ()):
@@ -242,8 +289,7 @@ class Members:
     def lacks(self, path: str, origin: str, name: str) -> bool:
         """Whether a class is of the project, known in full, and has no such member, and its files set none of that name."""
         found = self.find(path, origin)
-        known = self.members(*found) if found else None
-        if found is None or known is None or name in known:
+        if found is None or not self._is_without(path, origin, name):
             return False
         return not any(name in stored or "*" in stored for stored in map(self._stored, self._files_of(*found)))
 

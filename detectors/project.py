@@ -46,7 +46,7 @@ class Project:
 
     def read(self, path: str) -> bytes:
         """The bytes of one of the project's files. Raises OSError."""
-        with open(self.root / path, "rb", opener=_open_regular) as file:
+        with open(os.path.join(self.root, path), "rb", opener=_open_regular) as file:
             return file.read(MAX_FILE_SIZE + 1)
 
     def source(self, path: str) -> SourceFile:
