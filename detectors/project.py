@@ -174,14 +174,29 @@ def discover(root: Path, listed: Iterable[str] | None = None, exclude: Sequence[
 
 
 def _walk(root: Path) -> Iterator[str]:
-    for folder, folders, names in os.walk(root, followlinks=False):
-        folders[:] = [name for name in folders if name not in NEVER_WALKED]
-        if "pyvenv.cfg" in names and folder != str(root):
-            folders.clear()
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(os.path.join(root, folder)) as found:
+                entries = list(found)
+        except OSError:
             continue
-        relative = os.path.relpath(folder, root).replace(os.sep, "/")
-        for name in names:
-            yield name if relative == "." else f"{relative}/{name}"
+        if folder and any(entry.name == "pyvenv.cfg" and not _is_folder(entry) for entry in entries):
+            continue
+        for entry in entries:
+            if not _is_folder(entry):
+                yield join(folder, entry.name)
+            elif not entry.is_symlink() and entry.name not in NEVER_WALKED:
+                pending.append(join(folder, entry.name))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether a name leads to a folder; links that lead nowhere do not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _skip_reason(root: Path, path: str, status: os.stat_result, exclude: Sequence[str]) -> str:

@@ -154,7 +154,7 @@ def _analyse_fresh(
     project: Project, rules: Sequence[Rule], options: Options, data: Mapping[str, bytes]
 ) -> Iterator[tuple[str, str]]:
     codes = {code for one in rules for check in one.checks for code in check.codes}
-    diagnostics = diagnose(project.root, list(data), codes) if data else {}
+    diagnostics = diagnose(project.root, list(data), codes, options.jobs) if data else {}
     jobs = [(path, content, diagnostics.get(path, [])) for path, content in data.items()]
     if options.jobs <= 1 or len(jobs) < _PARALLEL_FROM:
         yield from _analyse_chunk(rules, jobs)

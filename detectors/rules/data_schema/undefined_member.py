@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 from collections.abc import Iterator
 
@@ -41,6 +40,8 @@ def _expected(source: SourceFile, node: ast.Attribute) -> bool:
 
 
 def _report(index: Members, path: str, source: SourceFile, node: ast.Attribute, home: tuple[str, str], name: str) -> Report:
+    import difflib
+
     file, owner = home
     one = index.facts[file]["classes"][owner]
     known = [member for member in index.members(file, owner) or () if not member.startswith("_")]
