@@ -21,6 +21,9 @@ class Hints:
         self._by_part: defaultdict[bytes, list[bytes]] = defaultdict(list)
         for hint in dict.fromkeys(hints):
             self._by_part[max(words(hint), key=lambda word: (len(word), word), default=b"")].append(hint)
+        self._whole = {part for part, hints in self._by_part.items() if part and all(map(_is_whole, hints))}
+        self._inside = [part for part in self._by_part if part and part not in self._whole]
+        self._always = self._by_part.get(b"", [])
         self._seen: set[bytes] = set()
         self._parts: dict[bytes, list[bytes]] = {}  # word -> the parts of hints in it
         self._telling: set[bytes] = set()
@@ -32,17 +35,23 @@ class Hints:
         new = known - self._seen
         if new:
             self._learn(new)
-        parts = {part for word in known & self._telling for part in self._parts[word]}
-        return {hint for part in (*parts, b"") for hint in self._by_part.get(part, ()) if hint == part or hint in data}
+        parts = {part for word in known & self._telling for part in self._parts[word]} | (known & self._whole)
+        found = {hint for part in parts for hint in self._by_part[part] if hint == part or hint in data}
+        return found.union(hint for hint in self._always if hint in data) if self._always else found
 
     def _learn(self, new: frozenset[bytes]) -> None:
         self._seen |= new
         text = b" ".join(new)
-        for part in self._by_part:
-            place = text.find(part) if part else -1
+        for part in self._inside:
+            place = text.find(part)
             while place >= 0:
                 end = text.find(b" ", place) % (len(text) + 1)
                 word = text[text.rfind(b" ", 0, place) + 1 : end]
                 self._parts.setdefault(word, []).append(part)
                 self._telling.add(word)
                 place = text.find(part, end)
+
+
+def _is_whole(hint: bytes) -> bool:
+    """Whether each word in a hint is a whole word where the hint occurs: ``.all()`` does not occur in ``.callable()``."""
+    return words(hint) == words(b"x" + hint + b"x") - {b"x"}

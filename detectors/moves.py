@@ -120,8 +120,7 @@ def _is_guarded(node: ast.AST, source: SourceFile) -> bool:
 
 def _attributes(source: SourceFile) -> Iterator[dict[str, Any]]:
     """Uses as ``module.name`` of modules that stay while names of them move."""
-    homes = {local: origin for local, origin in source.imports.items() if origin in _by_module()}
-    homes = {local: origin for local, origin in homes.items() if any(not all_moves()[index].get("gone") for index in _by_module()[origin])}
+    homes = {local: origin for local, origin in source.imports.items() if not source.words.isdisjoint(_leaving(origin))}
     if not homes or not _mentions(source, homes):
         return
     for node in source.nodes(ast.Attribute):
@@ -131,10 +130,14 @@ def _attributes(source: SourceFile) -> Iterator[dict[str, Any]]:
                 yield _entry(node, source, index, [node.attr], of_attribute(node, all_moves()[index], source))
 
 
+@cache
+def _leaving(origin: str) -> frozenset[bytes]:
+    """The names that move out of a module that stays."""
+    moves = [all_moves()[index] for index in _by_module().get(origin, ())]
+    return frozenset(name.encode() for move in moves for name in move["names"] if not all(move.get("gone") for move in moves))
+
+
 def _mentions(source: SourceFile, homes: Mapping[str, str]) -> bool:
-    names = {name.encode() for origin in homes.values() for index in _by_module()[origin] for name in all_moves()[index]["names"]}
-    if names.isdisjoint(source.words):
-        return False
     parts = [
         rf"\b{local}\s*\.\s*(?:{'|'.join(name for index in _by_module()[origin] for name in all_moves()[index]['names'])})\b"
         for local, origin in homes.items()

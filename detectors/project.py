@@ -157,7 +157,8 @@ def discover(root: Path, listed: Iterable[str] | None = None, exclude: Sequence[
     files: list[str] = []
     others: list[str] = []
     skipped: list[Skipped] = []
-    for path in sorted(set(listed if listed is not None else _walk(root))):
+    walked = listed is None  # such a walk meets no links
+    for path in sorted(set(_walk(root) if listed is None else listed)):
         if not path.endswith((".py", ".pyw")):
             others.append(path)
             continue
@@ -165,7 +166,7 @@ def discover(root: Path, listed: Iterable[str] | None = None, exclude: Sequence[
             status = os.lstat(os.path.join(root, path))
         except (OSError, ValueError):
             continue  # deleted in the work tree, or a name that the file system refuses
-        reason = _skip_reason(root, path, status, exclude)
+        reason = _skip_reason(root, path, status, exclude, walked=walked)
         if reason:
             skipped.append(Skipped(path, reason))
         else:
@@ -199,12 +200,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _skip_reason(root: Path, path: str, status: os.stat_result, exclude: Sequence[str]) -> str:
+def _skip_reason(root: Path, path: str, status: os.stat_result, exclude: Sequence[str], *, walked: bool) -> str:
     if stat.S_ISLNK(status.st_mode):
         return "symbolic link"
     if not stat.S_ISREG(status.st_mode):
         return "not a regular file"
-    if _leaves(str(root), os.path.dirname(path)):
+    if not walked and _leaves(str(root), os.path.dirname(path)):
         return "reached through a symbolic link"
     if status.st_size > MAX_FILE_SIZE:
         return "larger than 1 MiB"

@@ -150,9 +150,7 @@ def _keys(salt: str, data: Mapping[str, bytes]) -> dict[str, str]:
     return keys
 
 
-def _analyse_fresh(
-    project: Project, rules: Sequence[Rule], options: Options, data: Mapping[str, bytes]
-) -> Iterator[tuple[str, str]]:
+def _analyse_fresh(project: Project, rules: Sequence[Rule], options: Options, data: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
     codes = {code for one in rules for check in one.checks for code in check.codes}
     diagnostics = diagnose(project.root, list(data), codes, options.jobs) if data else {}
     jobs = [(path, content, diagnostics.get(path, [])) for path, content in data.items()]

@@ -158,17 +158,21 @@ def descendants(node: ast.AST) -> Iterator[ast.AST]:
 def parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
     """Each node below ``tree`` with the node that holds it."""
     known: dict[ast.AST, ast.AST] = {}
-    found: list[ast.AST] = [tree]
-    push = found.append
-    for node in found:
-        for name in _ALL[node.__class__]:
-            value = getattr(node, name)
-            if value.__class__ is list:
-                for child in value:
-                    if child is not None:
-                        known[child] = node
-                        push(child)
-            elif value is not None:
+    pending: list[ast.AST] = [tree]
+    push = pending.append
+    for node in pending:
+        kind = node.__class__
+        if kind in _UNINDEXED:  # holds nothing
+            continue
+        child, several, nodes, lists = _GET_ALL[kind]
+        below = (child(node),) if child is not None else several(node) if several is not None else ()
+        for value in below:
+            if value is not None:
                 known[value] = node
                 push(value)
+        for values in (nodes(node),) if nodes is not None else lists(node) if lists is not None else ():
+            for value in values:
+                if value is not None:
+                    known[value] = node
+                    push(value)
     return known

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 
 from fixbot.detectors.finding import CODEMOD, MODEL, Related, Severity
-from fixbot.detectors.members import Members, members, uses, value_after
+from fixbot.detectors.member_index import Members
+from fixbot.detectors.members import members, uses, value_after
 from fixbot.detectors.project import Project
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import SourceFile

@@ -80,17 +80,23 @@ def uses(source: SourceFile) -> list[dict[str, Any]]:
 def _opening(source: SourceFile) -> list[ast.With | Function]:
     """The ``with`` statements and functions that hold a call which may open a connection."""
     withs = [node for node in source.nodes(ast.With) if any(_may_open(item.context_expr, source) for item in node.items)]
-    calls = [node for node in source.nodes(ast.Assign, ast.AnnAssign) if _may_open(node.value, source)]
+    values = ast.Call, ast.Await
+    calls = [node for node in source.nodes(ast.Assign, ast.AnnAssign) if isinstance(node.value, values) and _may_open(node.value, source)]
     return [*withs, *dict.fromkeys(function for node in calls if (function := source.function(node)))]
 
 
 def _may_open(value: ast.expr | None, source: SourceFile) -> bool:
     value = value.value if isinstance(value, ast.Await) else value
-    return isinstance(value, ast.Call) and bool(_possible_kinds(value, source))
+    return isinstance(value, ast.Call) and _may_be_opener(called_name(value)) and bool(_possible_kinds(value, source))
+
+
+@lru_cache(maxsize=4096)
+def _may_be_opener(name: str) -> bool:
+    return _OPENER.search(name) is not None
 
 
 def _possible_kinds(call: ast.Call, source: SourceFile) -> tuple[str, ...]:
-    origin = source.qualified(call.func) if _OPENER.search(called_name(call)) else None
+    origin = source.qualified(call.func) if _may_be_opener(called_name(call)) else None
     return ("transaction", "closes") if origin and origin not in table("connection_not_closed")["connections"] else ()
 
 
