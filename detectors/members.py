@@ -17,12 +17,13 @@ from fixbot.detectors.walk import descendants, walk
 _HARMLESS = frozenset({"dataclass", "final", "unique", "total_ordering", "runtime_checkable", "verify"})  # decorators that add no names
 _METACLASSES = frozenset({"ABCMeta", "EnumMeta", "EnumType"})
 _ENUMS = ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag", "ReprEnum")
-KNOWN = {
+KNOWN: Mapping[str, frozenset[str]] = {
     **{name: frozenset({*dir(value), "mro"}) for name, value in vars(builtins).items() if isinstance(value, type)},
     **{name: frozenset({"register", "mro"}) for name in ("typing.Generic", "typing.Protocol", "typing_extensions.Protocol", "abc.ABC")},
     **{f"enum.{name}": frozenset({*dir(getattr(enum, name, enum.Enum)), "name", "value", "mro"}) for name in _ENUMS},
     "typing.NamedTuple": frozenset({*dir(tuple), "_make", "_asdict", "_fields", "_field_defaults", "_replace", "mro"}),
 }
+"""Members of classes that are not the project's, by the name under which they are known."""
 STYLES: dict[str, Callable[[str], str]] = {
     "same": str,
     "lower": str.lower,

@@ -212,7 +212,7 @@ def _skip_reason(root: Path, path: str, status: os.stat_result, exclude: Sequenc
     parts = path.split("/")
     if not VENDORED.isdisjoint(parts[:-1]):
         return "vendored"
-    if _matches(path, exclude):
+    if exclude and _matches(path, exclude):
         return "excluded by configuration"
     if parts[-1].endswith(("_pb2.py", "_pb2_grpc.py")):
         return "generated"
