@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -330,6 +331,7 @@ def evaluate(
 
 def main() -> None:
     """The console script: expected failures become one message on standard error and exit code 2, Ctrl-C 130."""
+    gc.set_threshold(50_000)  # imports make many objects and hardly any garbage
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
             signal.signal(number, _end)

@@ -37,16 +37,15 @@ class Cache:
                 found.update((key, json.loads(result)) for key, result in rows)
         return found
 
-    def put(self, values: Mapping[str, Any]) -> None:
-        """Store values; the oldest rows go when there are too many."""
+    def put(self, values: Mapping[str, str]) -> None:
+        """Store values as the text of their JSON; the oldest rows go when there are too many."""
         if not values:
             return
         with self._open() as database:
             if database is None:
                 return
-            rows = [(key, json.dumps(value, separators=(",", ":"))) for key, value in values.items()]
             newest = int(database.execute("SELECT coalesce(max(used), 0) FROM files").fetchone()[0]) + 1
-            database.executemany(f"INSERT OR REPLACE INTO files VALUES (?, ?, {newest})", rows)
+            database.executemany(f"INSERT OR REPLACE INTO files VALUES (?, ?, {newest})", values.items())
             surplus = int(database.execute("SELECT count(*) FROM files").fetchone()[0]) - _MAX_ROWS
             if surplus > 0:
                 database.execute("DELETE FROM files WHERE key IN (SELECT key FROM files ORDER BY used LIMIT ?)", (surplus,))

@@ -1,4 +1,4 @@
-"""The classes of a project and their members: a collector and the index over what it collected."""
+"""What a file says about classes and their members: a collector, and the uses of members in one file."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import ast
 import builtins
 import enum
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from fixbot.detectors.project import Project, folders_above, join
 from fixbot.detectors.source import SourceFile, dotted
 from fixbot.detectors.standard import STANDARD
-from fixbot.detectors.walk import walk
+from fixbot.detectors.walk import descendants, walk
 
 _HARMLESS = frozenset({"dataclass", "final", "unique", "total_ordering", "runtime_checkable", "verify"})  # decorators that add no names
 _METACLASSES = frozenset({"ABCMeta", "EnumMeta", "EnumType"})
 _ENUMS = ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag", "ReprEnum")
-_KNOWN = {
+KNOWN: Mapping[str, frozenset[str]] = {
     **{name: frozenset({*dir(value), "mro"}) for name, value in vars(builtins).items() if isinstance(value, type)},
     **{name: frozenset({"register", "mro"}) for name in ("typing.Generic", "typing.Protocol", "typing_extensions.Protocol", "abc.ABC")},
     **{f"enum.{name}": frozenset({*dir(getattr(enum, name, enum.Enum)), "name", "value", "mro"}) for name in _ENUMS},
     "typing.NamedTuple": frozenset({*dir(tuple), "_make", "_asdict", "_fields", "_field_defaults", "_replace", "mro"}),
 }
+"""Members of classes that are not the project's, by the name under which they are known."""
 STYLES: dict[str, Callable[[str], str]] = {
     "same": str,
     "lower": str.lower,
@@ -32,9 +32,19 @@ STYLES: dict[str, Callable[[str], str]] = {
 }
 _FUNCTIONS = frozenset([ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef])
 _BINDING = frozenset([ast.Attribute, ast.Name, ast.arg, ast.Import, ast.ImportFrom]) | _FUNCTIONS
-_PAIR = re.compile(rb"\b(_*[A-Z]\w*)\.([A-Za-z_]\w*)([ \t]*[-+*/|&^%@<>:]*=(?!=))?")  # Name.x, with what sets it
-_CHANGERS = (b"etattr(", b"delattr(", b"mapper(", b"map_imperatively(", b"instrument", b"add_metaclass(", b"classImplements(")
-_CHANGES = re.compile(rb"\b(?:[sd]etattr|\w*mapper|map_imperatively|instrument\w*|add_metaclass|classImplements)\(\s*([\w.]+)")
+_PAIR = re.compile(  # Name.x, with what sets it; begins with a plain set of bytes, for which `re` scans fast
+    rb"[A-Z](?<![A-Za-z0-9][A-Z])\w*\.([A-Za-z_]\w*)([ \t]*[-+*/|&^%@<>:]*=(?!=))?"
+)
+_BEFORE = re.compile(rb"((?:[A-Za-z_]\w*\.)*)(_*)\Z")
+_CHAIN = 200  # bytes before a name in which the rest of its chain is looked for
+_CHANGES = {  # what a call that may add to a class holds -> how the class is found in it
+    b"setattr(": re.compile(rb"setattr(?<!\wsetattr)\(\s*([\w.]+)"),
+    b"mapper(": re.compile(rb"mapper\(\s*([\w.]+)"),
+    b"map_imperatively(": re.compile(rb"map_imperatively(?<!\wmap_imperatively)\(\s*([\w.]+)"),
+    b"instrument": re.compile(rb"instrument(?<!\winstrument)\w*\(\s*([\w.]+)"),
+    b"add_metaclass(": re.compile(rb"add_metaclass(?<!\wadd_metaclass)\(\s*([\w.]+)"),
+    b"classImplements(": re.compile(rb"classImplements(?<!\wclassImplements)\(\s*([\w.]+)"),
+}
 
 
 # What a file says
@@ -44,12 +54,11 @@ def members(source: SourceFile) -> dict[str, Any]:
     """The module's classes with their members, and what the text of the file may do with members of classes.
 
     ``classes`` name -> bases, members, open (more may be added), span, pattern; ``imports`` name -> origin at the top level; ``pairs``
-    [name, attribute] as they stand in the text, ``set`` those that look like assignments; ``changed`` names of classes that ``setattr``
-    and the like may add to. An origin is dotted as in ``SourceFile.imports``, or ``:Name`` for a class of the file itself.
+    [name, attribute, origin of the name] as they stand in the text, ``set`` [name, attribute] that look like assignments; ``changed``
+    names of classes that ``setattr`` and the like may add to. An origin is dotted as in ``SourceFile.imports``, or ``:Name`` for a class
+    of the file itself; it is empty where the text does not show it.
     """
     data = source.data
-    if b"class " not in data and b"import" not in data:
-        return {}
     classes = {node.name: node for node in source.tree.body if isinstance(node, ast.ClassDef)}
     found: dict[str, Any] = {"classes": {name: _class(node, source, classes) for name, node in classes.items()}}
     if classes:
@@ -63,12 +72,45 @@ def members(source: SourceFile) -> dict[str, Any]:
         for alias in node.names
         if alias.name != "*"
     }
-    pairs = {(name.decode(), attribute.decode(), bool(sets)) for name, attribute, sets in _PAIR.findall(data)}
-    found["pairs"] = sorted({(name, attribute) for name, attribute, _ in pairs})
-    found["set"] = sorted({(name, attribute) for name, attribute, sets in pairs if sets})
-    if any(word in data for word in _CHANGERS):
-        found["changed"] = sorted({name.rpartition(b".")[2].decode() for name in _CHANGES.findall(data)})
+    pairs = set(_pairs(data))
+    known = {(*one, origin) for chain, one, _ in pairs if (origin := _origin_in_text(chain, one[0], source, classes)) is not None}
+    found["pairs"] = sorted(known)
+    found["set"] = sorted({one for _, one, sets in pairs if sets})
+    changes = (name for mark, pattern in _CHANGES.items() if mark in data for name in pattern.findall(data))
+    found["changed"] = sorted({name.rpartition(b".")[2].decode() for name in changes})
     return {name: value for name, value in found.items() if value}
+
+
+def _pairs(data: bytes) -> Iterator[tuple[str, tuple[str, str], bool]]:
+    """Each ``Name.x`` in a text: the chain before it (``models.`` or ``.`` after something else), name and attribute, whether it is set."""
+    place = 0
+    while match := _PAIR.search(data, place):
+        start, place = match.start(), match.end()
+        if data[start - 1 : start] not in (b".", b"_"):
+            yield "", (data[start : match.start(1) - 1].decode(), match[1].decode()), match[2] is not None
+            continue
+        before = _BEFORE.search(data, max(start - _CHAIN, 0), start)
+        assert before is not None  # it may be empty
+        previous = data[before.start() - 1 : before.start()]
+        if previous.isalnum() or previous == b"_":
+            place = start + 1  # in the middle of a name
+            continue
+        name = before[2] + data[start : match.start(1) - 1]
+        chain = b"." if previous == b"." else before[1]
+        yield chain.decode(), (name.decode(), match[1].decode()), match[2] is not None
+
+
+def _origin_in_text(chain: str, name: str, source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> str | None:
+    """The origin of a chain and name; empty where it is not known, None where it is surely no class of the project."""
+    if chain == ".":
+        return ""
+    if not chain and name in classes:
+        return f":{name}"
+    root, _, rest = f"{chain}{name}".partition(".")
+    origin = source.imports.get(root)
+    if origin is None or origin.partition(".")[0] in STANDARD:
+        return None
+    return f"{origin}.{rest}" if rest else origin
 
 
 def _class(node: ast.ClassDef, source: SourceFile, classes: Mapping[str, ast.ClassDef]) -> dict[str, Any]:
@@ -98,7 +140,7 @@ def _origin(node: ast.expr, source: SourceFile, classes: Mapping[str, ast.ClassD
         return None
     if name in classes:
         return f":{name}"
-    return source.qualified(node) or (name if name in _KNOWN else None)
+    return source.qualified(node) or (name if name in KNOWN else None)
 
 
 def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
@@ -121,11 +163,17 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
                 targets = [item.optional_vars for item in node.items if item.optional_vars]
             case ast.Expr(value=ast.NamedExpr(target=target)):
                 targets = [target]
+            case ast.Expr() | ast.Pass() | ast.Return() | ast.Raise() | ast.Assert() | ast.Delete():
+                continue
             case _:
                 pass
-        yield from (
-            one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
-        )
+        for target in targets:
+            if isinstance(target, ast.Name):
+                yield target.id
+            else:
+                yield from (one.id for one in descendants(target) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            continue
         for name in ("body", "orelse", "finalbody"):
             yield from _bound(getattr(node, name, ()))
         for block in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
@@ -197,110 +245,3 @@ def uses(source: SourceFile) -> Iterator[tuple[str, ast.Attribute]]:
         private = node.attr[0] == node.attr[-1] == "_"
         if origin and bound[name.partition(".")[0]] == 1 and not private and isinstance(node.ctx, ast.Load):
             yield origin, node
-
-
-def _last(entry: Mapping[str, Any], name: str) -> str:
-    """The name that a class has where it is defined, for the name that a file knows it by."""
-    return entry.get("imports", {}).get(name, name).rpartition(".")[2]
-
-
-# What the project says
-
-
-class Members:
-    """The classes of the project and their members."""
-
-    def __init__(self, project: Project) -> None:
-        self.project = project
-        self.facts: Mapping[str, Mapping[str, Any]] = project.collected(members)
-        self._files = frozenset(project.files)
-        self._stores: dict[str, frozenset[str]] = {}
-        self._members: dict[tuple[str, str], frozenset[str] | None] = {}
-        self._extra: defaultdict[str, set[str]] = defaultdict(set)
-        self._changed: set[str] = set()
-        self._by_name: defaultdict[str, list[str]] = defaultdict(list)
-        for path, entry in self.facts.items():
-            for name, attribute in entry.get("set", ()):
-                self._extra[_last(entry, name)].add(attribute)
-            self._changed.update(_last(entry, name) for name in entry.get("changed", ()))
-            for name in entry.get("classes", ()):
-                self._by_name[name].append(path)
-
-    def suspects(self) -> Iterator[str]:
-        """The files whose text holds ``Name.x`` where a class of that name has no ``x``: those worth a closer look."""
-        for path, entry in self.facts.items():
-            if any(self._may_lack(_last(entry, name), attribute) for name, attribute in entry.get("pairs", ())):
-                yield path
-
-    def _may_lack(self, name: str, attribute: str) -> bool:
-        for file in self._by_name.get(name, ()):
-            known = self.members(file, name)
-            if known is not None and attribute not in known and not attribute[0] == attribute[-1] == "_":
-                return True
-        return False
-
-    def lacks(self, path: str, origin: str, name: str) -> bool:
-        """Whether a class is of the project, known in full, and has no such member, and its files set none of that name."""
-        found = self.find(path, origin)
-        known = self.members(*found) if found else None
-        if found is None or known is None or name in known:
-            return False
-        return not any(name in stored or "*" in stored for stored in map(self._stored, self._files_of(*found)))
-
-    def _files_of(self, file: str, name: str) -> set[str]:
-        """The files of a class and of its bases."""
-        homes = [self.find(file, base) for base in self.facts[file]["classes"][name]["bases"] if base not in _KNOWN]
-        return {file}.union(*(self._files_of(*home) for home in homes if home))
-
-    def _stored(self, file: str) -> frozenset[str]:
-        """The attributes that are set on anything in a file; ``*`` where names may be made up."""
-        if file not in self._stores:
-            source = self.project.source(file)
-            made = any(mark in source.data for mark in (b"locals()[", b"vars()[", b"exec(", b".__dict__"))
-            attributes = (node for node in walk(source.tree, {ast.Attribute}) if isinstance(node, ast.Attribute))
-            stored = (node.attr for node in attributes if not isinstance(node.ctx, ast.Load))
-            self._stores[file] = frozenset({*stored, *(("*",) if made else ())})
-        return self._stores[file]
-
-    def find(self, path: str, origin: str, depth: int = 5) -> tuple[str, str] | None:
-        """The file and name of the class that an origin means as seen from a file."""
-        if origin.startswith(":"):
-            return (path, origin[1:]) if origin[1:] in self.facts.get(path, {}).get("classes", ()) else None
-        level = len(origin) - len(origin.lstrip("."))
-        module, _, name = origin[level:].rpartition(".")
-        if not (module or level) or (not level and self._is_ambiguous(module, path)):
-            return None
-        file = self.project.resolve(module, path, level)
-        entry = self.facts.get(file or "", {})
-        if file is None or name in entry.get("classes", ()):
-            return (file, name) if file else None
-        further = entry.get("imports", {}).get(name)
-        return self.find(file, further, depth - 1) if further and depth else None
-
-    def _is_ambiguous(self, module: str, path: str) -> bool:
-        """Whether several import roots have the module and none of them is a folder above the importing file."""
-        stem = module.replace(".", "/")
-        ends = (f"{stem}.py", f"{stem}/__init__.py")
-        roots = [root for root in self.project.import_roots if any(join(root, end) in self._files for end in ends)]
-        return len(roots) > 1 and not set(roots) & set(folders_above(path))
-
-    def members(self, file: str, name: str) -> frozenset[str] | None:
-        """The members of a class with those of its bases; None when not all can be known."""
-        key = (file, name)
-        if key not in self._members:
-            self._members[key] = None  # a class that is its own base
-            self._members[key] = self._collect(file, name)
-        return self._members[key]
-
-    def _collect(self, file: str, name: str) -> frozenset[str] | None:
-        one = self.facts[file]["classes"][name]
-        if one["open"] or name in self._changed:
-            return None
-        known = {*one["members"], *self._extra.get(name, ()), *_KNOWN["object"], "register"}
-        for base in one["bases"]:
-            found = None if base in _KNOWN else self.find(file, base)
-            inherited = _KNOWN.get(base) or (self.members(*found) if found else None)
-            if inherited is None:
-                return None
-            known |= inherited
-        return frozenset(known)

@@ -12,7 +12,6 @@ from fixbot.detectors.facts import catches_import_error, handler_names, is_type_
 from fixbot.detectors.knowledge import table
 from fixbot.detectors.rewrites import loads, of_attribute, of_import, place_of
 from fixbot.detectors.source import SourceFile
-from fixbot.detectors.walk import walk
 
 _VERSIONED = re.compile(r"version|VERSION|PY2|PY3|\bsix\b|find_spec|hasattr|implementation|sys\.modules|_available\b")
 
@@ -35,6 +34,11 @@ def _by_module() -> Mapping[str, Sequence[int]]:
     return modules
 
 
+@cache
+def _tops() -> frozenset[str]:
+    return frozenset(module.partition(".")[0] for module in _by_module())
+
+
 def moved(source: SourceFile) -> list[dict[str, Any]]:
     """The places of a file that use an old home and are not made for several versions at once.
 
@@ -44,8 +48,13 @@ def moved(source: SourceFile) -> list[dict[str, Any]]:
     """
     if b"import" not in source.data:
         return []
-    found = [entry for node in source.import_statements for entry in _of_import(node, source)]
+    found = [entry for node in source.import_statements if _may_move(node) for entry in _of_import(node, source)]
     return [*found, *_attributes(source)]
+
+
+def _may_move(node: ast.Import | ast.ImportFrom) -> bool:
+    modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+    return any(module.partition(".")[0] in _tops() for module in modules)
 
 
 def _entry(node: ast.stmt | ast.expr, source: SourceFile, index: int, names: Sequence[str], fix: dict[str, Any] | None) -> dict[str, Any]:
@@ -111,15 +120,21 @@ def _is_guarded(node: ast.AST, source: SourceFile) -> bool:
 
 def _attributes(source: SourceFile) -> Iterator[dict[str, Any]]:
     """Uses as ``module.name`` of modules that stay while names of them move."""
-    homes = {local: origin for local, origin in source.imports.items() if origin in _by_module()}
-    homes = {local: origin for local, origin in homes.items() if any(not all_moves()[index].get("gone") for index in _by_module()[origin])}
+    homes = {local: origin for local, origin in source.imports.items() if not source.words.isdisjoint(_leaving(origin))}
     if not homes or not _mentions(source, homes):
         return
-    for node in walk(source.tree, (ast.Attribute,)):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in homes:
+    for node in source.nodes(ast.Attribute):
+        if isinstance(node.value, ast.Name) and node.value.id in homes:
             index = next((one for one in _by_module()[homes[node.value.id]] if node.attr in all_moves()[one]["names"]), None)
             if index is not None and loads(source, node.value.id) is not None and not _is_guarded(node, source):
                 yield _entry(node, source, index, [node.attr], of_attribute(node, all_moves()[index], source))
+
+
+@cache
+def _leaving(origin: str) -> frozenset[bytes]:
+    """The names that move out of a module that stays."""
+    moves = [all_moves()[index] for index in _by_module().get(origin, ())]
+    return frozenset(name.encode() for move in moves for name in move["names"] if not all(move.get("gone") for move in moves))
 
 
 def _mentions(source: SourceFile, homes: Mapping[str, str]) -> bool:

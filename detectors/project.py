@@ -46,7 +46,7 @@ class Project:
 
     def read(self, path: str) -> bytes:
         """The bytes of one of the project's files. Raises OSError."""
-        with open(self.root / path, "rb", opener=_open_regular) as file:
+        with open(os.path.join(self.root, path), "rb", opener=_open_regular) as file:
             return file.read(MAX_FILE_SIZE + 1)
 
     def source(self, path: str) -> SourceFile:
@@ -157,7 +157,8 @@ def discover(root: Path, listed: Iterable[str] | None = None, exclude: Sequence[
     files: list[str] = []
     others: list[str] = []
     skipped: list[Skipped] = []
-    for path in sorted(set(listed if listed is not None else _walk(root))):
+    walked = listed is None  # such a walk meets no links
+    for path in sorted(set(_walk(root) if listed is None else listed)):
         if not path.endswith((".py", ".pyw")):
             others.append(path)
             continue
@@ -165,7 +166,7 @@ def discover(root: Path, listed: Iterable[str] | None = None, exclude: Sequence[
             status = os.lstat(os.path.join(root, path))
         except (OSError, ValueError):
             continue  # deleted in the work tree, or a name that the file system refuses
-        reason = _skip_reason(root, path, status, exclude)
+        reason = _skip_reason(root, path, status, exclude, walked=walked)
         if reason:
             skipped.append(Skipped(path, reason))
         else:
@@ -174,29 +175,44 @@ def discover(root: Path, listed: Iterable[str] | None = None, exclude: Sequence[
 
 
 def _walk(root: Path) -> Iterator[str]:
-    for folder, folders, names in os.walk(root, followlinks=False):
-        folders[:] = [name for name in folders if name not in NEVER_WALKED]
-        if "pyvenv.cfg" in names and folder != str(root):
-            folders.clear()
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(os.path.join(root, folder)) as found:
+                entries = list(found)
+        except OSError:
             continue
-        relative = os.path.relpath(folder, root).replace(os.sep, "/")
-        for name in names:
-            yield name if relative == "." else f"{relative}/{name}"
+        if folder and any(entry.name == "pyvenv.cfg" and not _is_folder(entry) for entry in entries):
+            continue
+        for entry in entries:
+            if not _is_folder(entry):
+                yield join(folder, entry.name)
+            elif not entry.is_symlink() and entry.name not in NEVER_WALKED:
+                pending.append(join(folder, entry.name))
 
 
-def _skip_reason(root: Path, path: str, status: os.stat_result, exclude: Sequence[str]) -> str:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether a name leads to a folder; links that lead nowhere do not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _skip_reason(root: Path, path: str, status: os.stat_result, exclude: Sequence[str], *, walked: bool) -> str:
     if stat.S_ISLNK(status.st_mode):
         return "symbolic link"
     if not stat.S_ISREG(status.st_mode):
         return "not a regular file"
-    if _leaves(str(root), os.path.dirname(path)):
+    if not walked and _leaves(str(root), os.path.dirname(path)):
         return "reached through a symbolic link"
     if status.st_size > MAX_FILE_SIZE:
         return "larger than 1 MiB"
     parts = path.split("/")
     if not VENDORED.isdisjoint(parts[:-1]):
         return "vendored"
-    if _matches(path, exclude):
+    if exclude and _matches(path, exclude):
         return "excluded by configuration"
     if parts[-1].endswith(("_pb2.py", "_pb2_grpc.py")):
         return "generated"

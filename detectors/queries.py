@@ -14,6 +14,7 @@ ROWS = frozenset({"fetchall", "all", "fetch_all"})
 ROW = frozenset({"fetchone", "first", "one_or_none", "scalar_one_or_none", "fetchrow", "fetch_one"})
 _BY_TEXT = frozenset({"fetchone", "fetchall", "fetchrow", "fetch_one", "fetch_all"})
 _NO_SELECT = frozenset({"insert", "update", "upsert", "delete", "rpc", "single", "maybe_single", "csv", "explain", "returning", "values"})
+_EXECUTES = frozenset({b"execute", b"exec", b"scalars"})
 _FILTERS = frozenset({"filter", "filter_by", "where", "exclude"})
 _AGGREGATE = re.compile(
     r"\b(?:count|max|min|sum|avg|exists|total|coalesce|every|bool_and|bool_or|\w+_agg|group_concat|version|current_\w+|now|nextval|currval|"
@@ -55,6 +56,13 @@ def _chain(node: ast.expr, function: Function | None = None) -> Iterator[ast.Cal
                 node, function = call, None
             case _:
                 return
+
+
+def may_be_query(call: ast.Call, source: SourceFile) -> bool:
+    """A cheap look, without the function around: whether ``find_query`` may find a query in a call of one of ``ROWS`` or ``ROW``."""
+    if called(call) in _BY_TEXT or called(call) == "execute" or not source.words.isdisjoint(_EXECUTES):
+        return True
+    return any(isinstance(part, ast.Attribute) and part.attr in _FILTERS for part in _chain(call))
 
 
 def find_query(call: ast.Call, function: Function, source: SourceFile) -> Query | None:

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from fixbot.detectors.finding import MODEL, Fix, Json, Related, Severity, Span
 from fixbot.detectors.source import Located
 
 ENTRY_POINTS = "fixbot.rules"
 _ATTRIBUTE = "__fixbot_check__"
+_HINTS = "__fixbot_hints__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,22 @@ def report(
 
 
 Collector = Callable[[Any], Any]  # SourceFile -> JSON value, cached with the file
+_COLLECTOR = TypeVar("_COLLECTOR", bound=Collector)
+
+
+def collector(hint: bytes | tuple[bytes, ...]) -> Callable[[_COLLECTOR], _COLLECTOR]:
+    """Make a function a collector that is called only for files that hold one of the ``hint`` bytes; others give nothing."""
+
+    def decorate(function: _COLLECTOR) -> _COLLECTOR:
+        setattr(function, _HINTS, (hint,) if isinstance(hint, bytes) else hint)
+        return function
+
+    return decorate
+
+
+def hints_of(function: Collector) -> tuple[bytes, ...]:
+    """The hints of a collector; none where it is called for every file."""
+    return getattr(function, _HINTS, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +171,8 @@ def rule(
     - with ``collects``: ``check(project)`` once, after every file went through the collectors. A collector takes a SourceFile
       and returns a JSON value that is cached with the file; ``project.collected(collector)`` gives ``{path: value}``. With
       ``Ruff(...)`` too, the collector finds the file's diagnostics in ``source.diagnostics``. ``when(project)`` may say, before any
-      file is read, that the check has nothing to say about a project.
+      file is read, that the check has nothing to say about a project. A collector decorated with ``@collector(hint=...)`` is called
+      only for files that hold one of the hints.
 
     ``allows`` names what a model's fix may newly do (``patchers/model/gate.py``).
     """
@@ -245,5 +263,10 @@ def rules_version() -> str:
     for path in sorted({*root.rglob("*.py"), *root.rglob("*.toml"), *modules}):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
-    digest.update(importlib.metadata.version("ruff").encode())
+    digest.update(_ruff().encode())
     return digest.hexdigest()
+
+
+def _ruff() -> str:
+    """What changes with ruff's version. The list of its files is read faster than the metadata, which is an e-mail message."""
+    return importlib.metadata.distribution("ruff").read_text("RECORD") or importlib.metadata.version("ruff")

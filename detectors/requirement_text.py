@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?")
@@ -23,6 +22,8 @@ class Declaration:
 
 def declarations(lines: Iterable[object]) -> Iterator[Declaration]:
     """What requirement lines declare; anything that is no text is left out."""
+    from packaging.requirements import InvalidRequirement, Requirement  # a parser of its own, which projects without them need not load
+
     for line in lines:
         if not isinstance(line, str):
             continue

@@ -14,7 +14,8 @@ from typing import TypeVar, cast
 
 from fixbot.detectors.engines.ruff import Diagnostic
 from fixbot.detectors.finding import Span
-from fixbot.detectors.walk import descendants, parents, walk
+from fixbot.detectors.hints import words
+from fixbot.detectors.walk import descendants, index, is_indexed, only_statements, parents, walk
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _NODE = TypeVar("_NODE", bound=ast.AST)
@@ -57,6 +58,11 @@ class SourceFile:
             return codecs.decode(self.data, self.encoding)
         except (UnicodeDecodeError, LookupError, ValueError):
             raise SkippedFile(f"not valid {self.encoding}") from None
+
+    @cached_property
+    def words(self) -> frozenset[bytes]:
+        """The identifiers, keywords and numbers of the file, those in strings and comments included: a quick look at what it can hold."""
+        return words(self.data)
 
     @cached_property
     def lines(self) -> list[str]:
@@ -187,11 +193,31 @@ class SourceFile:
                     names[alias.asname or alias.name] = f"{origin}{separator}{alias.name}"
         return names
 
+    def nodes(self, *kinds: type[_NODE]) -> Iterator[_NODE]:
+        """The nodes of exactly these classes, class after class, outer ones first.
+
+        The tree is walked once for all who ask; of statements only, without a look at the expressions.
+        """
+        if not is_indexed(kinds):
+            yield from cast("Iterator[_NODE]", walk(self.tree, kinds))
+            return
+        found = self._statements if only_statements(kinds) and "_index" not in self.__dict__ else self._index
+        for kind in kinds:
+            yield from cast("Sequence[_NODE]", found.get(kind, ()))
+
+    @cached_property
+    def _index(self) -> Mapping[type[ast.AST], Sequence[ast.AST]]:
+        return index(self.tree, statements=False)
+
+    @cached_property
+    def _statements(self) -> Mapping[type[ast.AST], Sequence[ast.AST]]:
+        return index(self.tree, statements=True)
+
     @cached_property
     def import_statements(self) -> list[ast.Import | ast.ImportFrom]:
         """Every import statement of the file in source order, at any depth."""
-        found = walk(self.tree, (ast.Import, ast.ImportFrom))
-        return sorted(cast("Iterator[ast.Import | ast.ImportFrom]", found), key=lambda node: (node.lineno, node.col_offset))
+        found: Iterator[ast.Import | ast.ImportFrom] = self.nodes(ast.Import, ast.ImportFrom)
+        return sorted(found, key=lambda node: (node.lineno, node.col_offset))
 
     def qualified(self, node: ast.expr) -> str | None:
         """The dotted origin of a name or attribute chain: ``requests.get`` for ``r.get`` after ``import requests as r``.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
 
-_FIELD = re.compile(r"(\w+)[*?]* (\w+)[,)]")  # `expr? returns,` in the grammar that each node class has as its docstring
+_FIELD = re.compile(r"(\w+)([*?]*) (\w+)[,)]")  # `expr? returns,` in the grammar that each node class has as its docstring
 _STATEMENTS = frozenset({"stmt", "excepthandler", "match_case"})
 _LEAVES = frozenset(
     {"identifier", "string", "int", "constant", "object", "expr_context", "boolop", "operator", "unaryop", "cmpop", "type_ignore"}
@@ -22,8 +25,8 @@ class _Fields(dict[type[ast.AST], tuple[str, ...]]):
         self._statements = statements
 
     def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
-        fields: list[tuple[str, str]] = _FIELD.findall(kind.__doc__ or "")
-        names = tuple(name for type_, name in fields if (type_ in _STATEMENTS if self._statements else type_ not in _LEAVES))
+        fields: list[tuple[str, str, str]] = _FIELD.findall(kind.__doc__ or "")
+        names = tuple(name for type_, _, name in fields if (type_ in _STATEMENTS if self._statements else type_ not in _LEAVES))
         self[kind] = names
         return names
 
@@ -32,13 +35,80 @@ _ALL = _Fields(statements=False)
 _BLOCKS = _Fields(statements=True)
 
 
+class _Getters(dict[type[ast.AST], "tuple[_Getter, _Getter, _Getter, _Getter]"]):
+    """For each node class what gets its only child, its several children, its only list of children, its several lists."""
+
+    def __init__(self, *, statements: bool) -> None:
+        super().__init__()
+        self._names = _BLOCKS if statements else _ALL
+
+    def __missing__(self, kind: type[ast.AST]) -> tuple[_Getter, _Getter, _Getter, _Getter]:
+        many = {name for _, mark, name in _FIELD.findall(kind.__doc__ or "") if mark == "*"}
+        single = [name for name in self._names[kind] if name not in many]
+        lists = [name for name in self._names[kind] if name in many]
+        self[kind] = found = (*_getters(single), *_getters(lists))
+        return found
+
+
+_Getter = Callable[[ast.AST], Any] | None
+
+
+def _getters(names: Sequence[str]) -> tuple[_Getter, _Getter]:
+    getter = attrgetter(*names) if names else None
+    return (getter, None) if len(names) == 1 else (None, getter)
+
+
+_GET_ALL = _Getters(statements=False)
+_GET_BLOCKS = _Getters(statements=True)
+_UNINDEXED = frozenset({ast.Name, ast.Constant, type(None)})
+
+
+def is_indexed(kinds: Collection[type[ast.AST]]) -> bool:
+    """Whether ``index`` lists the nodes of all these classes."""
+    return _UNINDEXED.isdisjoint(kinds)
+
+
+def only_statements(kinds: Collection[type[ast.AST]]) -> bool:
+    """Whether all of these classes are statements, handlers or cases, which are found without a look at any expression."""
+    return all(issubclass(kind, _STATEMENT_CLASSES) for kind in kinds)
+
+
+def index(tree: ast.Module, *, statements: bool) -> Mapping[type[ast.AST], Sequence[ast.AST]]:
+    """All nodes by their class, outer ones first; without names and constants, and without expressions where only statements are wanted."""
+    getters = _GET_BLOCKS if statements else _GET_ALL
+    unindexed = _UNINDEXED
+    found: defaultdict[type[ast.AST], list[ast.AST]] = defaultdict(list)
+    pending: list[Any] = [tree]
+    push, extend = pending.append, pending.extend
+    for node in pending:
+        kind = node.__class__
+        if kind in unindexed:
+            continue
+        found[kind].append(node)
+        child, several, nodes, lists = getters[kind]
+        if child is not None:
+            value = child(node)
+            if value.__class__ not in unindexed:
+                push(value)
+        elif several is not None:
+            for value in several(node):
+                if value.__class__ not in unindexed:
+                    push(value)
+        if nodes is not None:
+            extend(nodes(node))
+        elif lists is not None:
+            for values in lists(node):
+                extend(values)
+    return found
+
+
 def walk(tree: ast.Module, wanted: Collection[type[ast.AST]]) -> Iterator[ast.AST]:
     """Every node of exactly one of the wanted classes, in no particular order.
 
     Names and constants are visited only when wanted, expressions only when one of the wanted classes is not a statement.
     """
     kinds = frozenset(wanted)
-    fields = _BLOCKS if all(issubclass(kind, _STATEMENT_CLASSES) for kind in kinds) else _ALL
+    fields = _BLOCKS if only_statements(kinds) else _ALL
     ignored = frozenset({ast.Name, ast.Constant} - kinds)
     pending: list[ast.AST] = [tree]
     pop, push, extend = pending.pop, pending.append, pending.extend
@@ -88,17 +158,21 @@ def descendants(node: ast.AST) -> Iterator[ast.AST]:
 def parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
     """Each node below ``tree`` with the node that holds it."""
     known: dict[ast.AST, ast.AST] = {}
-    found: list[ast.AST] = [tree]
-    push = found.append
-    for node in found:
-        for name in _ALL[node.__class__]:
-            value = getattr(node, name)
-            if value.__class__ is list:
-                for child in value:
-                    if child is not None:
-                        known[child] = node
-                        push(child)
-            elif value is not None:
+    pending: list[ast.AST] = [tree]
+    push = pending.append
+    for node in pending:
+        kind = node.__class__
+        if kind in _UNINDEXED:  # holds nothing
+            continue
+        child, several, nodes, lists = _GET_ALL[kind]
+        below = (child(node),) if child is not None else several(node) if several is not None else ()
+        for value in below:
+            if value is not None:
                 known[value] = node
                 push(value)
+        for values in (nodes(node),) if nodes is not None else lists(node) if lists is not None else ():
+            for value in values:
+                if value is not None:
+                    known[value] = node
+                    push(value)
     return known

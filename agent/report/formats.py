@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from fixbot.agent.report.text import clean, line
 from fixbot.agent.result import FORMAT_VERSION
@@ -71,6 +70,8 @@ def _github_escape(text: str, more: str = "") -> str:
 
 def junit(findings: Sequence[Finding], files: Sequence[str]) -> str:
     """JUnit XML: a test case for each file, a failure for each finding in it."""
+    from xml.sax.saxutils import escape, quoteattr
+
     by_path: dict[str, list[Finding]] = {path: [] for path in files}
     for one in findings:
         by_path.setdefault(one.path, []).append(one)

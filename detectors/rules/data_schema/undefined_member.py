@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 from collections.abc import Iterator
 
 from fixbot.detectors.finding import CODEMOD, MODEL, Related, Severity
-from fixbot.detectors.members import Members, members, uses, value_after
+from fixbot.detectors.member_index import Members
+from fixbot.detectors.members import members, uses, value_after
 from fixbot.detectors.project import Project
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import SourceFile
@@ -41,6 +41,8 @@ def _expected(source: SourceFile, node: ast.Attribute) -> bool:
 
 
 def _report(index: Members, path: str, source: SourceFile, node: ast.Attribute, home: tuple[str, str], name: str) -> Report:
+    import difflib
+
     file, owner = home
     one = index.facts[file]["classes"][owner]
     known = [member for member in index.members(file, owner) or () if not member.startswith("_")]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from fixbot.detectors.facts import handler_names
 from fixbot.detectors.finding import CODEMOD, MODEL, Severity
 from fixbot.detectors.project import is_test
-from fixbot.detectors.queries import ROW, ROWS, Query, called, find_query, id_filter, touched_before
+from fixbot.detectors.queries import ROW, ROWS, Query, called, find_query, id_filter, may_be_query, touched_before
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import Function, SourceFile
 from fixbot.detectors.walk import children, descendants
@@ -24,6 +24,8 @@ def check(call: ast.Call, source: SourceFile) -> Iterator[Report]:
     """Queries whose first row is taken, by the call itself or by the only name that it is assigned to."""
     method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if (method not in ROW and method not in ROWS and (method != "execute" or call.args)) or is_test(source.path):
+        return
+    if not may_be_query(call, source):
         return
     function = source.function(call)
     query = find_query(call, function, source) if function else None

@@ -6,16 +6,16 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from fixbot.detectors.finding import CODEMOD, MODEL, Fix, Severity, Span
 from fixbot.detectors.handlers import called_name, is_broad, leaves, own_nodes, own_statements
 from fixbot.detectors.knowledge import table
 from fixbot.detectors.project import Project, is_test
-from fixbot.detectors.registry import Report, report, rule
+from fixbot.detectors.registry import Report, collector, report, rule
 from fixbot.detectors.source import Function, SourceFile, dotted
-from fixbot.detectors.walk import children, descendants, walk
+from fixbot.detectors.walk import children, descendants
 
 _HINTS = (b"sqlite", b"psycopg", b"pyodbc", b"mysql", b"MySQL", b"sqlcipher", b"mssql", b"racle", b"pg8000", b"sqlalchemy", b"sqlmodel")
 _USES = re.compile(rb"(?:with|=)[ \t(\r\n]+(?:await )?[\w.]*?(?:[cC]onn|[dD][bB]|[dD]atabase|[sS]ql|SQL|[sS]ession)\w*\(")
@@ -39,22 +39,28 @@ def check(node: ast.With | Function, source: SourceFile) -> Iterator[Report]:
         yield report(call, message, fix=fix)
 
 
+@cache
+def _drivers() -> frozenset[str]:
+    return frozenset(name.partition(".")[0] for kind in ("connections", "makers") for name in table("connection_not_closed")[kind])
+
+
 @lru_cache(maxsize=2)
 def _has_driver(source: SourceFile) -> bool:
     """Whether a file outside the tests imports a module of which a call opens a connection."""
-    known = {name.partition(".")[0] for kind in ("connections", "makers") for name in table("connection_not_closed")[kind]}
-    return not is_test(source.path) and any(origin.partition(".")[0] in known for origin in source.imports.values())
+    return not is_test(source.path) and any(origin.partition(".")[0] in _drivers() for origin in source.imports.values())
 
 
+@collector(hint=_HINTS)
 def factories(source: SourceFile) -> dict[str, str]:
     """The names of a file's top level that open a connection when they are called, with what ``with`` does to it."""
-    body = source.tree.body if any(hint in source.data for hint in _HINTS) and _has_driver(source) else []
+    body = source.tree.body if _has_driver(source) else []
     return {name: kind for node in body for name in _names_of(node) if (kind := _made_by(name, source))}
 
 
 def uses(source: SourceFile) -> list[dict[str, Any]]:
     """The leaks that there are if an imported function opens a connection of a kind: ``{"origin": ".db.connect", "kind", "span", ...}``."""
-    if not _USES.search(source.data) or is_test(source.path):
+    nodes = [] if is_test(source.path) else _opening(source)
+    if not nodes or not _USES.search(source.data):
         return []
     return [
         {
@@ -66,14 +72,31 @@ def uses(source: SourceFile) -> list[dict[str, Any]]:
             "message": message,
             "codemod": fix == CODEMOD,
         }
-        for node in walk(source.tree, (ast.With, ast.FunctionDef, ast.AsyncFunctionDef))
-        if isinstance(node, ast.With | ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in nodes
         for call, kind, message, fix in _leaks(node, source, lambda call: _possible_kinds(call, source))
     ]
 
 
+def _opening(source: SourceFile) -> list[ast.With | Function]:
+    """The ``with`` statements and functions that hold a call which may open a connection."""
+    withs = [node for node in source.nodes(ast.With) if any(_may_open(item.context_expr, source) for item in node.items)]
+    values = ast.Call, ast.Await
+    calls = [node for node in source.nodes(ast.Assign, ast.AnnAssign) if isinstance(node.value, values) and _may_open(node.value, source)]
+    return [*withs, *dict.fromkeys(function for node in calls if (function := source.function(node)))]
+
+
+def _may_open(value: ast.expr | None, source: SourceFile) -> bool:
+    value = value.value if isinstance(value, ast.Await) else value
+    return isinstance(value, ast.Call) and _may_be_opener(called_name(value)) and bool(_possible_kinds(value, source))
+
+
+@lru_cache(maxsize=4096)
+def _may_be_opener(name: str) -> bool:
+    return _OPENER.search(name) is not None
+
+
 def _possible_kinds(call: ast.Call, source: SourceFile) -> tuple[str, ...]:
-    origin = source.qualified(call.func) if _OPENER.search(called_name(call)) else None
+    origin = source.qualified(call.func) if _may_be_opener(called_name(call)) else None
     return ("transaction", "closes") if origin and origin not in table("connection_not_closed")["connections"] else ()
 
 

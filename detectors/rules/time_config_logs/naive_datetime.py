@@ -10,12 +10,23 @@ from typing import Any
 from fixbot.detectors.finding import CODEMOD, MODEL, UNSAFE_CODEMOD, Fix, Related, Severity, Span
 from fixbot.detectors.handlers import called_name
 from fixbot.detectors.project import Project, is_test
-from fixbot.detectors.registry import Report, report, rule
+from fixbot.detectors.registry import Report, collector, report, rule
 from fixbot.detectors.source import SourceFile
 from fixbot.detectors.times import LOCAL_CALLS, UTC_CALLS, Use, loses_zone, makes_aware, uses_of
-from fixbot.detectors.walk import descendants, walk
+from fixbot.detectors.walk import descendants
 
-_MARK = re.compile(rb"utcnow|utcfromtimestamp|astimezone\(|tzinfo=|localize\(|\.now\(|\.today\(|fromtimestamp\(|strptime|fromisoformat")
+_MARKS = (
+    b"utcnow",
+    b"utcfromtimestamp",
+    b"astimezone(",
+    b"tzinfo=",
+    b"localize(",
+    b".now(",
+    b".today(",
+    b"fromtimestamp(",
+    b"strptime",
+    b"fromisoformat",
+)
 _PARSERS = frozenset({"fromisoformat", "strptime", "isoparse", "parse_datetime", "parse_date"})
 _NAMES = _PARSERS | {"utcnow", "utcfromtimestamp", "now", "today", "fromtimestamp", "astimezone", "replace", "localize"}
 _NAIVE_STORE = re.compile(
@@ -41,6 +52,7 @@ _BOTH = re.compile(r"\.tzinfo\b|utcoffset|is_aware|is_naive|\bnaive|\btz_?aware|
 _UNHARMED = frozenset({"epoch", "aware", "text", "format"})  # uses in which an aware value gives what was meant
 
 
+@collector(hint=_MARKS + _STORES)
 def times(source: SourceFile) -> dict[str, Any]:
     """What a file does with times.
 
@@ -51,15 +63,13 @@ def times(source: SourceFile) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if any(word in source.data for word in _STORES) and _NAIVE_STORE.search(source.data):
         found["store"] = True
-    if not _MARK.search(source.data):
+    if not any(mark in source.data for mark in _MARKS):
         return found
     sites: list[dict[str, Any]] = []
     names = _NAMES | {local for local, origin in source.imports.items() if origin.startswith("datetime.")}
-    for node in walk(source.tree, (ast.Call, ast.keyword) if b"utcnow" in source.data else (ast.Call,)):
-        if isinstance(node, ast.keyword):
-            sites.extend(_factory(node, source))
-            continue
-        assert isinstance(node, ast.Call)
+    if b"utcnow" in source.data:
+        sites.extend(entry for keyword in source.nodes(ast.keyword) for entry in _factory(keyword, source))
+    for node in source.nodes(ast.Call):
         if called_name(node) not in names:
             continue
         name = source.qualified(node.func) or ""
@@ -69,8 +79,8 @@ def times(source: SourceFile) -> dict[str, Any]:
                 found["math"] = True
             sites.extend(_site(node, name, uses, source))
         elif makes_aware(node, source) and not loses_zone(node, source):
-            place = source.span(node)
-            found["aware"] = min(found.get("aware", [place.line, ""]), [place.line, ast.unparse(node)[:60]])
+            here = [source.span(node).line, ast.unparse(node)[:60]]
+            found["aware"] = min(found.get("aware", here), here)
         elif isinstance(node.func, ast.Attribute) and node.func.attr in _PARSERS:
             found["parses"] = True
             if _lacks_zone(node):
