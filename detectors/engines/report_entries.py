@@ -113,7 +113,7 @@ def _is_bug(section: Section, draft: Draft) -> bool:
     if not section.level:
         return False
     if _is_topic(section.heading):
-        return "file" in draft.fields
+        return bool(draft.files)
     fields = draft.fields & {"file", "severity", "problem"}
     if fields or any(places(section.heading)):
         return True
@@ -141,7 +141,7 @@ def _entry(section: Section, draft: Draft, above: Sequence[tuple[Section, Draft]
     problem, fix = draft.quoted()
     inherited = [outer for heading, outer in reversed(above) if title(heading.heading).id and not _is_topic(heading.heading)]
     if not draft.files:
-        draft.named = [*places(section.heading), *draft.named] if name is None else draft.named
+        draft.named = list(places(section.heading)) or draft.named
     own = draft.stated()
     from_above: list[Place] = [] if own else next((outer.files for outer in inherited if outer.files), list[Place]())
     many = draft.many or (not own and not from_above and any(outer.many for outer in inherited))

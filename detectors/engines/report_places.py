@@ -147,12 +147,17 @@ class Placer:
         yield named[0]
 
     def _at_line(self, path: str, code: Code, stated: Place, entry: Entry) -> Spot:
-        """The quoted code nearest to the line; the line itself where there is none."""
-        for matches in (find(code, entry.problem), find_inside(code, entry.quotes), find(code, entry.fix)):
-            near = [match for match in matches if match.distance(stated.line, stated.end_line) <= NEAR]
+        """The quoted code nearest to the line, unless another stated line is nearer to it; the line itself where there is none.
+
+        Inline code says nothing when there are several places: it may belong to any of them.
+        """
+        rivals = [place for place in entry.places if place != stated and place.line and place.path == stated.path]
+        inside = find_inside(code, entry.quotes) if len(entry.places) == 1 else []
+        for matches in (find(code, entry.problem), find_errors(code, entry.text), inside, find(code, entry.fix)):
+            near = [match for match in matches if _gap(match, stated) <= min([NEAR, *(_gap(match, rival) for rival in rivals)])]
             if near:
-                return _spot(path, min(near, key=lambda match: (match.distance(stated.line, stated.end_line), -match.score)))
-            if len(matches) == 1 and matches[0].score >= 20 and matches[0].share > 0.99:
+                return _spot(path, min(near, key=lambda match: (_gap(match, stated), -match.score)))
+            if not rivals and len(matches) == 1 and matches[0].score >= 20 and matches[0].share > 0.99:
                 return _spot(path, matches[0])
         if stated.line <= len(code.lines):
             return Spot(path, stated.line, min(stated.end_line, len(code.lines)), "line")
@@ -230,6 +235,10 @@ def _names(quotes: Sequence[str], *, sure: bool = False) -> Iterator[str]:
             name = match["name"].rpartition(".")[2]
             if len(name) >= 3 and (not sure or match["call"] or "_" in name.strip("_")):
                 yield name
+
+
+def _gap(match: Match, place: Place) -> int:
+    return match.distance(place.line, place.end_line)
 
 
 def _spot(path: str, match: Match) -> Spot:
