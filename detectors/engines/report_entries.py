@@ -70,7 +70,7 @@ def entries(sections: Sequence[Section]) -> Iterator[Entry]:
 
 def _by_section(sections: Sequence[Section]) -> Iterator[list[Entry]]:
     path: list[tuple[Section, Draft]] = []
-    drafts = [read_draft(section.blocks) for section in sections]
+    drafts = [read_draft(_own(section)) for section in sections]
     bugs = [_is_bug(section, draft) for section, draft in zip(sections, drafts, strict=True)]
     ids = {title(section.heading).id for section, bug in zip(sections, bugs, strict=True) if bug}
     for index, (section, draft) in enumerate(zip(sections, drafts, strict=True)):
@@ -92,6 +92,13 @@ def _by_section(sections: Sequence[Section]) -> Iterator[list[Entry]]:
             name = title(section.heading)
             items.insert(0, Entry(name.id or _slug(name.text), name.text[:200], line=section.line, reason=reason))
         yield items
+
+
+def _own(section: Section) -> list[Block]:
+    """A section's blocks; without an id no rows of tables with columns, which tell of several things, if of any."""
+    if title(section.heading).id:
+        return section.blocks
+    return [one for one in section.blocks if one.kind != "row" or not any(label_kind(column) for column, _ in one.cells)]
 
 
 def _children(sections: Sequence[Section], bugs: Sequence[bool], index: int) -> int:
@@ -120,7 +127,7 @@ def _is_bug(section: Section, draft: Draft) -> bool:
     name = title(section.heading)
     if name.id and (draft.text or draft.named or draft.lined):
         return True
-    apart = [group for group in _groups(section.blocks) if _tells(group)]
+    apart = [group for group in _groups(_own(section)) if _tells(group)]
     return bool(draft.lined or draft.coded or draft.frames) and not apart
 
 

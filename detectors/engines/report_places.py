@@ -11,7 +11,7 @@ from functools import lru_cache
 from fixbot.detectors.engines.report_code import Code, Match, code_of, find, find_errors, find_inside
 from fixbot.detectors.engines.report_entries import Entry
 from fixbot.detectors.engines.report_text import Place
-from fixbot.detectors.project import Project, is_test
+from fixbot.detectors.project import Project, is_generated, is_test
 from fixbot.detectors.source import SkippedFile, SourceFile
 from fixbot.detectors.walk import descendants
 
@@ -125,6 +125,8 @@ class Placer:
 
     def _code(self, path: str) -> Code:
         try:
+            if is_generated(self.source(path).data):
+                raise NoSpotError(f"{path}: not scanned (generated)")
             return code_of(self.source(path).lines)
         except (OSError, SkippedFile) as error:
             raise NoSpotError(f"{path}: cannot be read ({error})") from None
@@ -191,9 +193,10 @@ class Placer:
         found = [(path, match) for path, match in found if not is_test(path)] or found
         if len(found) == 1 or (entry.many and len(found) <= MAX_SPOTS):
             yield from (_spot(path, match) for path, match in found)
-        if not found and not entry.places and entry.many:
-            found = [(path, match) for path in self.project.files if not is_test(path) for match in self._raising(path, entry)]
-            yield from (_spot(path, match) for path, match in found[:MAX_SPOTS])
+        if entry.many:
+            raising = [(path, match) for path in self.project.files if not is_test(path) for match in self._raising(path, entry)]
+            yield from (_spot(path, match) for path, match in raising[:MAX_SPOTS])
+            found += raising
         if not found and not entry.places:
             named = [spot for path in self.project.files if not is_test(path) for spot in self._named_in_text(path, entry)]
             if len(named) == 1:
