@@ -55,6 +55,22 @@ def test_figures(fixbot: RunFixbot, tmp_path: Path) -> None:
     assert result["precision"] == {"undefined-name": [1, 2]}
 
 
+def test_rows_that_the_report_leads_to(fixbot: RunFixbot, tmp_path: Path) -> None:
+    told = MANIFEST.replace('rule = "undefined-name"\n', 'rule = "undefined-name"\nreport = "BUG-1"\n', 1)
+    told = told.replace('rule = "rule-of-the-future"\n', 'rule = "rule-of-the-future"\nreport = "B-2"\n')
+    report = "## BUG-1: Import\n**File:** app.py:2\n\n## B-2: Future\n**File:** app.py:2\n"
+    write_tree(tmp_path / "small", {**FILES, "manifest.toml": told, "REPORT.md": report})
+    done = fixbot("eval", tmp_path / "small", "--detect-only", "--output-format", "json", "--quiet")
+    (result,) = json.loads(done.stdout)
+    assert [bug["reported"] for bug in result["bugs"]] == [True, False]
+    shown = fixbot("eval", tmp_path / "small", "--detect-only", "--quiet").stdout
+    assert "rows that their report's entry is placed on: 1 of 2 (50%)" in shown
+    write_tree(tmp_path / "small", {"REPORT.md": "# nothing\n"})
+    broken = fixbot("eval", tmp_path / "small", "--detect-only", "--quiet")
+    assert broken.returncode == 2
+    assert "has no entry B-2, BUG-1" in broken.stderr
+
+
 def test_a_fix_that_does_not_pass_the_hidden_test_does_not_count(fixbot: RunFixbot, tmp_path: Path) -> None:
     write_tree(tmp_path / "small", {**FILES, "hidden_tests/test_1.py": "import app\n\n\ndef test_floor():\n    assert app.f(1.5) == 2\n"})
     done = fixbot("eval", tmp_path / "small", "--python", sys.executable, "--output-format", "json", "--quiet")

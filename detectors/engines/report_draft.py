@@ -63,11 +63,11 @@ class Draft:
         return [one for one in (*self.coded, *self.lined) if one.path == place.path and one.line] or [place]
 
     def quoted(self) -> tuple[str, str]:
-        """Problem and fix; of code without a role the first is the problem, the next the fix."""
+        """Problem and fix; of two pieces of code without a role the first is the problem, the other the fix."""
         problem, fix, loose = self.code["problem"], self.code["fix"], list(self.code[""])
         if loose and not problem:
             problem = [loose.pop(0)]
-        if loose and not fix:
+        if len(loose) == 1 and not fix:
             fix = [loose.pop(0)]
         return cut("\n\n".join((*problem, *loose))), cut("\n\n".join(fix))
 
@@ -85,9 +85,10 @@ def read_draft(blocks: Sequence[Block]) -> Draft:
         draft.text.append(block.text)
         for line in lines:
             kind, rest = label(line)
-            within = kind or (within if within == "file" and any(places(line)) else "")
+            open_list = (kind == "file" and not rest) or (within == "files below" and not kind and any(places(line)))
+            within = "files below" if open_list else kind
             role = kind if kind in ("problem", "fix") else "" if kind in ("impact", "status") else role
-            _read_line(draft, within, rest, role)
+            _read_line(draft, "file" if open_list else kind, rest, role)
     return draft
 
 

@@ -70,7 +70,7 @@ def entries(sections: Sequence[Section]) -> Iterator[Entry]:
 
 def _by_section(sections: Sequence[Section]) -> Iterator[list[Entry]]:
     path: list[tuple[Section, Draft]] = []
-    drafts = [read_draft(section.blocks) for section in sections]
+    drafts = [read_draft(_own(section)) for section in sections]
     bugs = [_is_bug(section, draft) for section, draft in zip(sections, drafts, strict=True)]
     ids = {title(section.heading).id for section, bug in zip(sections, bugs, strict=True) if bug}
     for index, (section, draft) in enumerate(zip(sections, drafts, strict=True)):
@@ -94,6 +94,13 @@ def _by_section(sections: Sequence[Section]) -> Iterator[list[Entry]]:
         yield items
 
 
+def _own(section: Section) -> list[Block]:
+    """A section's blocks; without an id no rows of tables with columns, which tell of several things, if of any."""
+    if title(section.heading).id:
+        return section.blocks
+    return [one for one in section.blocks if one.kind != "row" or not any(label_kind(column) for column, _ in one.cells)]
+
+
 def _children(sections: Sequence[Section], bugs: Sequence[bool], index: int) -> int:
     """How many bugs stand below a heading."""
     count = 0
@@ -113,14 +120,14 @@ def _is_bug(section: Section, draft: Draft) -> bool:
     if not section.level:
         return False
     if _is_topic(section.heading):
-        return "file" in draft.fields
+        return bool(draft.files)
     fields = draft.fields & {"file", "severity", "problem"}
     if fields or any(places(section.heading)):
         return True
     name = title(section.heading)
     if name.id and (draft.text or draft.named or draft.lined):
         return True
-    apart = [group for group in _groups(section.blocks) if _tells(group)]
+    apart = [group for group in _groups(_own(section)) if _tells(group)]
     return bool(draft.lined or draft.coded or draft.frames) and not apart
 
 
@@ -141,7 +148,7 @@ def _entry(section: Section, draft: Draft, above: Sequence[tuple[Section, Draft]
     problem, fix = draft.quoted()
     inherited = [outer for heading, outer in reversed(above) if title(heading.heading).id and not _is_topic(heading.heading)]
     if not draft.files:
-        draft.named = [*places(section.heading), *draft.named] if name is None else draft.named
+        draft.named = list(places(section.heading)) or draft.named
     own = draft.stated()
     from_above: list[Place] = [] if own else next((outer.files for outer in inherited if outer.files), list[Place]())
     many = draft.many or (not own and not from_above and any(outer.many for outer in inherited))

@@ -11,7 +11,7 @@ from functools import lru_cache
 from fixbot.detectors.engines.report_code import Code, Match, code_of, find, find_errors, find_inside
 from fixbot.detectors.engines.report_entries import Entry
 from fixbot.detectors.engines.report_text import Place
-from fixbot.detectors.project import Project, is_test
+from fixbot.detectors.project import Project, is_generated, is_test
 from fixbot.detectors.source import SkippedFile, SourceFile
 from fixbot.detectors.walk import descendants
 
@@ -125,6 +125,8 @@ class Placer:
 
     def _code(self, path: str) -> Code:
         try:
+            if is_generated(self.source(path).data):
+                raise NoSpotError(f"{path}: not scanned (generated)")
             return code_of(self.source(path).lines)
         except (OSError, SkippedFile) as error:
             raise NoSpotError(f"{path}: cannot be read ({error})") from None
@@ -147,12 +149,17 @@ class Placer:
         yield named[0]
 
     def _at_line(self, path: str, code: Code, stated: Place, entry: Entry) -> Spot:
-        """The quoted code nearest to the line; the line itself where there is none."""
-        for matches in (find(code, entry.problem), find_inside(code, entry.quotes), find(code, entry.fix)):
-            near = [match for match in matches if match.distance(stated.line, stated.end_line) <= NEAR]
+        """The quoted code nearest to the line, unless another stated line is nearer to it; the line itself where there is none.
+
+        Inline code says nothing when there are several places: it may belong to any of them.
+        """
+        rivals = [place for place in entry.places if place != stated and place.line and place.path == stated.path]
+        inside = find_inside(code, entry.quotes) if len(entry.places) == 1 else []
+        for matches in (find(code, entry.problem), find_errors(code, entry.text), inside, find(code, entry.fix)):
+            near = [match for match in matches if _gap(match, stated) <= min([NEAR, *(_gap(match, rival) for rival in rivals)])]
             if near:
-                return _spot(path, min(near, key=lambda match: (match.distance(stated.line, stated.end_line), -match.score)))
-            if len(matches) == 1 and matches[0].score >= 20 and matches[0].share > 0.99:
+                return _spot(path, min(near, key=lambda match: (_gap(match, stated), -match.score)))
+            if not rivals and len(matches) == 1 and matches[0].score >= 20 and matches[0].share > 0.99:
                 return _spot(path, matches[0])
         if stated.line <= len(code.lines):
             return Spot(path, stated.line, min(stated.end_line, len(code.lines)), "line")
@@ -186,9 +193,10 @@ class Placer:
         found = [(path, match) for path, match in found if not is_test(path)] or found
         if len(found) == 1 or (entry.many and len(found) <= MAX_SPOTS):
             yield from (_spot(path, match) for path, match in found)
-        if not found and not entry.places and entry.many:
-            found = [(path, match) for path in self.project.files if not is_test(path) for match in self._raising(path, entry)]
-            yield from (_spot(path, match) for path, match in found[:MAX_SPOTS])
+        if entry.many:
+            raising = [(path, match) for path in self.project.files if not is_test(path) for match in self._raising(path, entry)]
+            yield from (_spot(path, match) for path, match in raising[:MAX_SPOTS])
+            found += raising
         if not found and not entry.places:
             named = [spot for path in self.project.files if not is_test(path) for spot in self._named_in_text(path, entry)]
             if len(named) == 1:
@@ -230,6 +238,10 @@ def _names(quotes: Sequence[str], *, sure: bool = False) -> Iterator[str]:
             name = match["name"].rpartition(".")[2]
             if len(name) >= 3 and (not sure or match["call"] or "_" in name.strip("_")):
                 yield name
+
+
+def _gap(match: Match, place: Place) -> int:
+    return match.distance(place.line, place.end_line)
 
 
 def _spot(path: str, match: Match) -> Spot:

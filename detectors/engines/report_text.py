@@ -67,7 +67,7 @@ def plain(text: str) -> str:
     text = re.sub(r"\*\*|__(?=\S)|(?<=\S)__(?!\w)|~~", "", text)
     text = re.sub(r"!?\[([^\]]{0,300})\]\([^)\s]{0,300}\)", r"\1", text)
     text = re.sub(r"^\s*(?:>\s*)*(?:[-*+•]\s+)?(?:\[[ xX]\]\s+)?", "", text)
-    return " ".join("".join(sign for sign in text if unicodedata.category(sign) not in ("So", "Sk")).split())
+    return " ".join("".join(sign for sign in text if sign.isascii() or unicodedata.category(sign) not in ("So", "Sk")).split())
 
 
 # Labels
