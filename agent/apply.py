@@ -62,7 +62,7 @@ def _read(root: Path, patches: Sequence[Patch]) -> dict[str, bytes]:
     try:
         for patch in patches:
             for path in patch.paths:
-                check_path(path, root, tracked, dependencies=edits_dependencies(patch.rule))
+                check_path(path, root, tracked, dependencies=edits_dependencies(patch.rule, path))
     except (GateError, KeyError) as error:
         raise RepositoryError(f"the fixes cannot be applied to {root}: {error}") from None
     return {path: (root / path).read_bytes() for patch in patches for path in patch.bases}

@@ -49,7 +49,7 @@ def propose_fixes(session: Session, rounds: Rounds, tree: Tree, pending: Sequenc
                     asked.append(tree.findings[finding.fingerprint])
                 continue
             try:
-                check_patch(proposal.patch, tree.root, tree.tracked, dependencies=edits_dependencies(finding.rule))
+                check_patch(proposal.patch, tree.root, tree.tracked, dependencies=edits_dependencies(finding.rule, finding.path))
             except GateError as error:
                 decide(session, rounds, Outcome(finding, Status.FAILED, str(error), patch_json(proposal.patch, tree)))
             else:
@@ -134,7 +134,7 @@ def _ask_all(
 
 
 def _context(finding: Finding, project: Project, limit: int) -> Context:
-    return build_context(finding, project, limit=limit, dependencies=edits_dependencies(finding.rule))
+    return build_context(finding, project, limit=limit, dependencies=edits_dependencies(finding.rule, finding.path))
 
 
 def _ask(session: Session, rounds: Rounds, tree: Tree, finding: Finding) -> list[Candidate]:
@@ -145,7 +145,7 @@ def _ask(session: Session, rounds: Rounds, tree: Tree, finding: Finding) -> list
         tree.root,
         tree.tracked,
         all_rules()[finding.rule].allows,
-        edits_dependencies(finding.rule),
+        edits_dependencies(finding.rule, finding.path),
         session.settings.max_lines,
     )
     feedback = rounds.feedback.get(finding.fingerprint)

@@ -72,7 +72,7 @@ def _prepare(session: Session, rounds: Rounds, tree: Tree, patches: Sequence[Pat
             try:
                 project = discover(tree.root, tree.tracked, session.settings.exclude)
                 limit = session.settings.prompt_tokens
-                context = build_context(finding, project, limit=limit, dependencies=edits_dependencies(finding.rule))
+                context = build_context(finding, project, limit=limit, dependencies=edits_dependencies(finding.rule, finding.path))
             except ContextError as error:
                 context, reason = Context("", "", "", (), ()), str(error)
         path = _place(finding.path, finding.rule, taken)

@@ -92,9 +92,13 @@ def check_path(path: str, root: Path, tracked: Collection[str], *, dependencies:
     _check_file(root, path, shown)
 
 
-def edits_dependencies(rule: str) -> bool:
-    """Whether fixes of a rule may change requirement files. Raises KeyError for an unknown rule."""
-    return all_rules()[rule].group == "dependencies"
+def edits_dependencies(rule: str, path: str) -> bool:
+    """Whether the fix of a rule's finding in a file may change requirement files. Raises KeyError for an unknown rule.
+
+    That is the case for rules about dependencies, and for a reported bug that is in such a file.
+    """
+    known = all_rules()[rule]
+    return known.group == "dependencies" or bool(known.external and _DEPENDENCIES.search(path.casefold().rpartition("/")[2]))
 
 
 def protected(path: str, *, dependencies: bool = False) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fixbot.detectors.finding import Finding
 from fixbot.detectors.project import Project
@@ -108,10 +109,17 @@ def describe(finding: Finding) -> str:
     rows[0] += f", in `{finding.scope}`" if finding.scope else ""
     rows.append(f"Message: {plain(finding.message)}")
     rows += [f"See also {plain(place.path)}, line {place.line}: {plain(place.message)}" for place in finding.related]
-    for name, value in finding.facts.items():
-        if isinstance(value, str) and value.strip():
-            rows.append(f"{name.replace('_', ' ').capitalize()}:\n{fenced(plain(value[:_TEXT]))}")
+    rows += [row for report in finding.facts.get("reports", ()) for row in _texts(report, ("heading", "text", "problem", "fix"))]
+    rows += _texts(finding.facts, ("failing_tests", "test", "traceback"))
     return "\n".join(rows)
+
+
+def _texts(facts: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
+    """Some of a finding's facts, each in a fence."""
+    for name in names:
+        text = facts.get(name)
+        if isinstance(text, str) and text.strip():
+            yield f"{name.replace('_', ' ').capitalize()}:\n{fenced(plain(text[:_TEXT]))}"
 
 
 def _rule(finding: Finding) -> str:
