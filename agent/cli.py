@@ -171,7 +171,7 @@ def run(
     """
     from fixbot.agent import pipeline
     from fixbot.agent.focus import load_focus
-    from fixbot.agent.model import take_credentials
+    from fixbot.agent.model import take_key
 
     flags: dict[str, Any] = {
         "select": _split(select),
@@ -198,7 +198,7 @@ def run(
     settings = _settings(path, flags, config, isolated)
     focus = load_focus(changed_since, baseline, sarif_in or ())
     start = partial(
-        pipeline.run, path, settings, focus=focus, deliver=not diff, resume=resume, key=take_credentials(settings, _CREDENTIALS)
+        pipeline.run, path, settings, focus=focus, deliver=not diff, resume=resume, key=take_key(settings.base_url, _CREDENTIALS)
     )
     if settings.sandbox == "none":
         typer.echo("warning: --sandbox none: the repository's tests run with all of your rights", err=True)
@@ -292,12 +292,13 @@ def report(
 
 
 @app.command()
-def doctor(path: PathArgument = Path(), python: Python = None) -> None:
-    """Say what is missing to work on a repository: git, sandbox, tests, with the cure. Changes nothing."""
+def doctor(path: PathArgument = Path(), python: Python = None, model: ModelName = None, base_url: BaseUrl = None) -> None:
+    """Say what is missing to work on a repository: git, sandbox, tests, model, with the cure. Changes nothing."""
     from fixbot.agent.doctor import diagnose
+    from fixbot.agent.model import take_key
 
     failed = False
-    for entry in diagnose(path, python):
+    for entry in diagnose(path, python, model, base_url, take_key(base_url, _CREDENTIALS)):
         failed = failed or not entry.good
         typer.echo(f"{'ok     ' if entry.good else 'missing'} {entry.what}: {entry.detail}")
         if entry.cure:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fixbot.agent import workspace as ws
+from fixbot.agent.config import load_settings
 from fixbot.agent.errors import FixbotError
 from fixbot.agent.report.text import line, plural
 from fixbot.agent.sandbox.choose import choose, explain
+from fixbot.patchers.model.keys import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,9 @@ class Entry:
     cure: str = ""
 
 
-def diagnose(path: Path, python: Path | None) -> Iterator[Entry]:
+def diagnose(
+    path: Path, python: Path | None, model: str | None = None, base_url: str | None = None, key: Key | None = None
+) -> Iterator[Entry]:
     """Look at everything that a run needs, in the order in which it needs it."""
     try:
         root = ws.locate(path)
@@ -33,7 +37,26 @@ def diagnose(path: Path, python: Path | None) -> Iterator[Entry]:
     yield Entry("repository", True, line(str(root)))
     yield from _sandbox(root)
     yield from _tests(root, python)
-    yield Entry("model", True, "not needed: without one, findings that need judgement are reported as needs-model")
+    yield _model(root, model, base_url, key)
+
+
+def _model(root: Path, model: str | None, base_url: str | None, key: Key | None) -> Entry:
+    """One small question to the endpoint, where one is named."""
+    settings = load_settings(root, {"model": model, "base_url": base_url, "max_output": 256, "model_retries": 0, "model_timeout": 30})
+    if settings.model is None:
+        return Entry(
+            "model", True, "none: findings that need judgement are reported as needs-model", "to have them fixed: --model, --base-url"
+        )
+    from fixbot.agent.model import connect_model
+    from fixbot.patchers.model.messages import Message, ModelError, Request
+
+    try:
+        reply = connect_model(settings, key or Key()).complete(
+            Request((Message("user", "Answer with the word yes."),), "fix", "", "doctor")
+        )
+    except ModelError as error:
+        return Entry("model", False, line(str(error)), "see --model, --base-url; the key is taken from FIXBOT_API_KEY")
+    return Entry("model", True, f"{line(reply.model)} answers ({reply.usage.prompt + reply.usage.completion} tokens)")
 
 
 def _sandbox(root: Path) -> Iterator[Entry]:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, MutableMapping
 from pathlib import Path
 
 from fixbot.agent.config import Settings
 from fixbot.agent.errors import UsageError
 from fixbot.agent.store import Ledger
+from fixbot.patchers.model import keys
 from fixbot.patchers.model.budget import Budget, Limits, NoPricesError, Prices
 from fixbot.patchers.model.exchanges import Exchange, Recording, Replay, read_exchanges, total_spent, write_exchanges
-from fixbot.patchers.model.keys import Key, take_key
+from fixbot.patchers.model.keys import Key
 from fixbot.patchers.model.messages import EndpointError, Model
 
 OPENAI = "https://api.openai.com/v1"
 
 
-def take_credentials(settings: Settings, environ: MutableMapping[str, str]) -> Key:
-    """The endpoint's key. Every key for models leaves ``environ``."""
-    return take_key(settings.base_url or OPENAI, environ)
+def take_key(base_url: str | None, environ: MutableMapping[str, str]) -> Key:
+    """The key of an endpoint (None: OpenAI's own). Every key for models leaves ``environ``."""
+    return keys.take_key(base_url or os.environ.get("FIXBOT_BASE_URL") or OPENAI, environ)
 
 
 def open_model(settings: Settings, key: Key, ledger: Ledger, run: str) -> tuple[Model, Budget] | None:
@@ -31,11 +33,25 @@ def open_model(settings: Settings, key: Key, ledger: Ledger, run: str) -> tuple[
     if settings.model is None:
         return None
     known = list(ledger.exchanges(run))
+    try:
+        budget = _budget(settings, known)
+        return Recording(connect_model(settings, key, budget), known, _saver(ledger, run)), budget
+    except NoPricesError:
+        raise UsageError(
+            f"--max-cost needs the prices of {settings.model}",
+            """give them in a file for --config: [prices."MODEL"] input = ... output = ... (USD per million tokens), or use --max-tokens""",
+        ) from None
+    except EndpointError as error:
+        raise UsageError(str(error), "see --base-url and --model in `fixbot run --help`") from None
+
+
+def connect_model(settings: Settings, key: Key, budget: Budget | None = None) -> Model:
+    """The endpoint that the settings name. Nothing is sent yet. Raises EndpointError for a URL that must not be used."""
     from fixbot.patchers.model.client import Endpoint, connect
 
     endpoint = Endpoint(
         base_url=settings.base_url or OPENAI,
-        model=settings.model,
+        model=settings.model or "",
         key=key,
         max_output=settings.max_output,
         timeout=settings.model_timeout,
@@ -44,16 +60,7 @@ def open_model(settings: Settings, key: Key, ledger: Ledger, run: str) -> tuple[
         stream=settings.stream,
         enforces_schema=settings.enforces_schema,
     )
-    try:
-        budget = _budget(settings, known)
-        return Recording(connect(endpoint, budget), known, _saver(ledger, run)), budget
-    except NoPricesError:
-        raise UsageError(
-            f"--max-cost needs the prices of {settings.model}",
-            """give them in a file for --config: [prices."MODEL"] input = ... output = ... (USD per million tokens), or use --max-tokens""",
-        ) from None
-    except EndpointError as error:
-        raise UsageError(str(error), "see --base-url and --model in `fixbot run --help`") from None
+    return connect(endpoint, budget or Budget())
 
 
 def save_recording(path: Path, ledger: Ledger, run: str) -> None:

@@ -68,6 +68,8 @@ def _finding(number: int, outcome: Outcome) -> Iterator[str]:
     yield f"- **Status:** {outcome.status.value}" + (f": {escape(outcome.reason)}" if outcome.reason else "")
     if outcome.verdict:
         yield f"- **Evidence:** {escape(evidence_line(outcome.verdict))}"
+    if outcome.spend:
+        yield f"- **Model:** {escape(spend_line(outcome.spend))}"
     if outcome.commit:
         yield f"- **Commit:** `{outcome.commit[:12]}`"
     for place in one.related:
@@ -89,6 +91,16 @@ def impact(rule: str) -> str:
     return " ".join(match[1].split()) if match else known.summary
 
 
+def spend_line(spend: Mapping[str, Any]) -> str:
+    """What a model took, in a few words; ``""`` where none was asked."""
+    if not spend["model"]:
+        return ""
+    calls = f"{plural(spend['calls'], 'call')}, " if spend.get("calls") else ""
+    cost = "" if spend["cost"] is None else f", {spend['cost']:.4f} USD"
+    estimated = " (estimated)" if spend.get("estimated") else ""
+    return f"{clean(spend['model'])}: {calls}{spend['tokens']:,} tokens{cost}{estimated}"
+
+
 def tests_line(tests: Mapping[str, Any]) -> str:
     """The baseline in a few words."""
     if not tests:
@@ -108,9 +120,13 @@ def evidence_line(verdict: Mapping[str, Any]) -> str:
     lines, tests = verdict["changed_lines_covered"], verdict["executed_by"]
     by = f" ({tests[0]}{' and others' if len(tests) > 1 else ''})" if tests else ""
     suite = f"{verdict['tests_before']} tests passed before, {verdict['tests_after']} after"
+    proof = verdict["proof_test"]
+    shown = f"; {proof['path']} fails without the fix and passes with it" if proof and proof["kept"] else ""
     if not lines["changed"]:
-        return f"{verdict['grade']}: {suite}; {verdict['reason']}"
-    return f"{verdict['grade']}: {lines['executed']} of {lines['changed']} changed lines executed by passing tests{by}; {suite}"
+        return f"{verdict['grade']}: {suite}; {verdict['reason']}{shown}"
+    if lines["executed"] == lines["changed"] and verdict["reason"]:
+        shown = f"; {verdict['reason']}{shown}"
+    return f"{verdict['grade']}: {lines['executed']} of {lines['changed']} changed lines executed by passing tests{by}; {suite}{shown}"
 
 
 def escape(text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from fixbot.agent.report.markdown import evidence_line, tests_line
+from fixbot.agent.report.markdown import evidence_line, spend_line, tests_line
 from fixbot.agent.report.text import clean, line, plural
 from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.detectors.finding import Finding, FixKind, ReadReport, Safety, Severity
@@ -20,10 +20,10 @@ from fixbot.detectors.source import SkippedFile, SourceFile
 _STYLE = {Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
 _LEFT = {
     Status.REGRESSED: "The suite gets worse with these fixes, so they were dropped",
-    Status.FAILED: "These fixes were refused before any test ran",
+    Status.FAILED: "No usable fix: refused before any test ran, or no answer",
     Status.UNVERIFIABLE: "Fixes that could not be checked, so they were not committed",
-    Status.ABSTAINED: "The codemod knows the rule but not this shape of code",
-    Status.NEEDS_MODEL: "These need judgement: a model or a person",
+    Status.ABSTAINED: "Not attempted, for the reason given",
+    Status.NEEDS_MODEL: "These need judgement: a model (--model) or a person",
     Status.OVER_BUDGET: "Not reached within the budget",
     Status.NOT_ATTEMPTED: "Reported only",
 }
@@ -169,6 +169,8 @@ def _print_fixed(console: Console, outcome: Outcome) -> None:
     if len(rows) > _DIFF_LINES:
         console.print(Text(f"         ... {len(rows) - _DIFF_LINES} more changed lines", "dim"))
     words = evidence_line(outcome.verdict) if outcome.verdict else outcome.reason
+    if outcome.spend:
+        words += f"; written by {outcome.spend['model']}, {outcome.spend['tokens']:,} tokens"
     _indented(console, words, 9, style="dim")
     console.print()
 
@@ -189,10 +191,13 @@ def _print_figures(console: Console, result: RunResult) -> None:
         "Files": f"{result.files} scanned, {result.clean_files} clean, {len(result.skipped)} skipped"
         + (f"; {plural(muted, 'finding')} muted" if muted else ""),
         "Tests": f"{tests_line(result.tests)} without fixes; {plural(result.suite_runs, 'suite run')}" if result.tests else "not run",
+        "Model": spend_line(result.spend),
         "Run with": "; ".join(filter(None, (result.environment, f"sandbox {result.sandbox}"))),
         "Time": ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items()),
     }
     for name, text in rows.items():
+        if not text:
+            continue
         console.print(Text.assemble((f"{name:<9}", "bold"), line(text)))
     for note in result.notes:
         console.print(Text.assemble((f"{'Note':<9}", "bold"), line(note)))
