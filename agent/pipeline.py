@@ -26,7 +26,7 @@ from fixbot.agent.proposals import NO_MODEL
 from fixbot.agent.result import NO_SPEND, Outcome, RunResult, Status
 from fixbot.agent.rounds import fix_rounds
 from fixbot.agent.sandbox.base import Limits, MiB, Sandbox
-from fixbot.agent.sandbox.choose import choose
+from fixbot.agent.sandbox.choose import choose, weaknesses
 from fixbot.agent.session import Rounds, decide
 from fixbot.agent.store import Ledger, RunRecord
 from fixbot.agent.verify.runner import SuiteRunner
@@ -149,13 +149,14 @@ class _Run:
 
     def execute(self) -> RunResult:
         """The stages in order."""
-        for note in self.workspace.notes:
+        notes = [*self.workspace.notes, *weaknesses(self.sandbox)]
+        for note in notes:
             self.emit(Note(note))
         with self.watch("scan"):
             found = self._first_scan()
         fates, pending = _sort(found, self.settings, self.model is not None)
         self.emit(Found(len(found.findings), len(pending), len(found.files)))
-        environment, notes, rounds = None, list(self.workspace.notes), Rounds(self.workspace.base, fates)
+        environment, rounds = None, Rounds(self.workspace.base, fates)
         runner: SuiteRunner | None = None
         tests_wanted = self._wants_failing_tests(bool(pending))
         if pending or tests_wanted:
