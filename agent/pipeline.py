@@ -114,8 +114,7 @@ def _new(ledger: Ledger, repository: Path, digest: str) -> RunRecord:
 def _remove_leftovers(ledger: Ledger, state: Path, current: RunRecord) -> None:
     """Clear away what killed runs of this repository, this one included, have left; the lock is held, so none of them is alive."""
     for record in ledger.runs(current.repository):
-        if record.status != "finished":
-            shutil.rmtree(state / "runs" / record.id, ignore_errors=True)
+        shutil.rmtree(state / "runs" / record.id, ignore_errors=True)
 
 
 def _resumed(ledger: Ledger, repository: Path, digest: str) -> RunRecord:
