@@ -26,7 +26,7 @@ from fixbot.agent.proposals import NO_MODEL
 from fixbot.agent.result import NO_SPEND, Outcome, RunResult, Status
 from fixbot.agent.rounds import fix_rounds
 from fixbot.agent.sandbox.base import Limits, MiB, Sandbox
-from fixbot.agent.sandbox.choose import choose
+from fixbot.agent.sandbox.choose import choose, weaknesses
 from fixbot.agent.session import Rounds, decide
 from fixbot.agent.store import Ledger, RunRecord
 from fixbot.agent.verify.runner import SuiteRunner
@@ -114,8 +114,7 @@ def _new(ledger: Ledger, repository: Path, digest: str) -> RunRecord:
 def _remove_leftovers(ledger: Ledger, state: Path, current: RunRecord) -> None:
     """Clear away what killed runs of this repository, this one included, have left; the lock is held, so none of them is alive."""
     for record in ledger.runs(current.repository):
-        if record.status != "finished":
-            shutil.rmtree(state / "runs" / record.id, ignore_errors=True)
+        shutil.rmtree(state / "runs" / record.id, ignore_errors=True)
 
 
 def _resumed(ledger: Ledger, repository: Path, digest: str) -> RunRecord:
@@ -149,13 +148,14 @@ class _Run:
 
     def execute(self) -> RunResult:
         """The stages in order."""
-        for note in self.workspace.notes:
+        notes = [*self.workspace.notes, *weaknesses(self.sandbox)]
+        for note in notes:
             self.emit(Note(note))
         with self.watch("scan"):
             found = self._first_scan()
         fates, pending = _sort(found, self.settings, self.model is not None)
         self.emit(Found(len(found.findings), len(pending), len(found.files)))
-        environment, notes, rounds = None, list(self.workspace.notes), Rounds(self.workspace.base, fates)
+        environment, rounds = None, Rounds(self.workspace.base, fates)
         runner: SuiteRunner | None = None
         tests_wanted = self._wants_failing_tests(bool(pending))
         if pending or tests_wanted:

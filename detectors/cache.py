@@ -63,6 +63,8 @@ class Cache:
                 database.execute(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             log.warning("no cache at %s: %s", self._path, error)
+            if database is not None:
+                database.close()
             database = None
         try:
             yield database

@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,8 @@ import pytest
 from fixbot.agent.errors import SandboxError, UsageError
 from fixbot.agent.sandbox import bubblewrap, output, seccomp
 from fixbot.agent.sandbox.base import Command, Limits, MiB, Outcome, Sandbox
-from fixbot.agent.sandbox.choose import choose, explain
+from fixbot.agent.sandbox.choose import choose, explain, weaknesses
+from fixbot.agent.sandbox.landlock import Landlock, gaps, rights
 
 PYTHON = "/usr/bin/python3"
 RUNNER = Path(__file__).with_name("sandbox_user.py")
@@ -770,6 +771,58 @@ def test_row_23_none_only_by_name(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="no such sandbox") as caught:
             choose(name, tmp_path)
         assert "auto, bwrap, landlock, none" in caught.value.cure
+
+
+# --- the Landlock rung on older kernels
+
+
+@pytest.mark.parametrize(
+    ("abi", "files", "network", "scopes"),
+    [
+        (1, 0x1FFF, 0, 0),
+        (2, 0x3FFF, 0, 0),
+        (3, 0x7FFF, 0, 0),
+        (4, 0x7FFF, 3, 0),
+        (5, 0xFFFF, 3, 0),
+        (6, 0xFFFF, 3, 3),
+        (7, 0xFFFF, 3, 3),
+    ],
+)
+def test_rights_of_each_landlock(abi: int, files: int, network: int, scopes: int) -> None:
+    assert rights(abi) == (files, network, scopes)
+    assert bool(gaps(abi)) == (abi < 6)
+
+
+@pytest.fixture(params=[3, 4, 5])
+def old(request: pytest.FixtureRequest, landlock: Box) -> Box:
+    """The rung as it is on an older kernel."""
+    return replace(landlock, sandbox=Landlock(request.param))
+
+
+def test_old_landlock_keeps_the_promises_about_files_and_network(old: Box, tmp_path: Path) -> None:
+    test_row_5_nothing_outside_changes(old, tmp_path)
+    test_row_5_system_folders_are_read_only(old)
+    test_row_1_host_network_is_out_of_reach(old)
+    test_row_2_host_unix_sockets_are_out_of_reach(old)
+
+
+def test_old_landlock_names_what_is_missing(old: Box, marker: str) -> None:
+    (gap,) = weaknesses(old.sandbox)
+    assert "signals" in gap
+    script = f"# {marker}\nimport os\ntry: os.kill(-1, 0); print('everybody')\nexcept PermissionError: print('denied')"
+    assert old.python(script).output == "denied\n"
+
+
+@pytest.mark.parametrize("abi", [1, 2])
+def test_too_old_a_landlock_is_refused(landlock: Box, abi: int) -> None:
+    with pytest.raises(SandboxError, match=f"ABI {abi} is too old"):
+        replace(landlock, sandbox=Landlock(abi)).run("true")
+
+
+def test_nothing_is_missing_from_the_best_rungs(box: Box) -> None:
+    if isinstance(box.sandbox, Landlock) and box.sandbox.gaps():
+        pytest.skip("the kernel's Landlock is older than ABI 6")
+    assert weaknesses(box.sandbox) == ()
 
 
 # --- row 52, and what is left behind

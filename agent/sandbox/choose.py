@@ -51,11 +51,16 @@ def explain(target: Path) -> list[tuple[str, bool, str]]:
     found: list[tuple[str, bool, str]] = []
     for rung in _RUNGS:
         try:
-            _try(rung, target)
-            found.append((rung, True, good[rung]))
+            weak = weaknesses(_try(rung, target))
+            found.append((rung, True, "; ".join((good[rung], *weak))))
         except SandboxError as error:
             found.append((rung, False, " ".join(str(error).split())))
     return found
+
+
+def weaknesses(sandbox: Sandbox) -> tuple[str, ...]:
+    """What this sandbox does not keep from happening here, one sentence each; for the report."""
+    return sandbox.gaps() if isinstance(sandbox, Landlock) else ()
 
 
 def _try(rung: str, target: Path) -> Sandbox:

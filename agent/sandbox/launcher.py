@@ -25,8 +25,7 @@ EVENTS_FD = 1000  # where the command finds the event pipe; high, so that it col
 TICK, SWEEP_SECONDS = 0.1, 10  # between two looks at the limits, and for killing all that is left
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 24, 36, 38
 # LANDLOCK_ACCESS_FS_*: bit 0 EXECUTE, 1 WRITE_FILE, 2 READ_FILE, 3 READ_DIR, 6 MAKE_CHAR, 11 MAKE_BLOCK, 14 TRUNCATE, 15 IOCTL_DEV
-FS_ALL = (1 << 16) - 1
-FS_WRITE = FS_ALL & ~(1 << 6 | 1 << 11 | 1 << 15)
+FS_WRITE = (1 << 16) - 1 & ~(1 << 6 | 1 << 11 | 1 << 15)
 FS_READ = 1 << 0 | 1 << 2 | 1 << 3
 FS_FILE = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15
 
@@ -45,7 +44,7 @@ class Spec(TypedDict):
     counters: list[tuple[str, str, str]]  # (file, key, limit that was hit when its number is above 0)
     processes: int  # watched by looking at /proc; 0 when a cgroup does it
     memory: int  # the same
-    landlock: tuple[list[str], list[str]] | None  # writable, readable
+    landlock: tuple[list[str], list[str], tuple[int, int, int]] | None  # writable, readable, rights to take away
     seccomp: str  # the filter, base64
     scratch: str  # a folder to remove at the end
 
@@ -78,10 +77,9 @@ def drop_capabilities() -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
-def restrict_files(writable: list[str], readable: list[str]) -> None:
-    """Landlock: all but these paths is out of reach, TCP too, and so are signals and abstract sockets of processes outside."""
-    rules = struct.pack("QQQ", FS_ALL, 3, 3)
-    ruleset = libc.syscall(444, rules, ctypes.c_size_t(len(rules)), 0)
+def restrict_files(writable: list[str], readable: list[str], handled: tuple[int, int, int]) -> None:
+    """Landlock: takes away the ``handled`` rights to files but those to these paths, to TCP ports, to signals and abstract sockets."""
+    ruleset = libc.syscall(444, struct.pack("QQQ", *handled), ctypes.c_size_t(24), 0)
     if ruleset < 0:
         raise OSError(ctypes.get_errno(), "landlock_create_ruleset")
     for paths, rights in ((writable, FS_WRITE), (readable, FS_READ)):
@@ -91,7 +89,7 @@ def restrict_files(writable: list[str], readable: list[str]) -> None:
             except FileNotFoundError:
                 continue
             allowed = rights if stat.S_ISDIR(os.fstat(handle).st_mode) else rights & FS_FILE
-            if libc.syscall(445, ruleset, 1, struct.pack("=Qi", allowed, handle), 0) != 0:
+            if libc.syscall(445, ruleset, 1, struct.pack("=Qi", allowed & handled[0], handle), 0) != 0:
                 raise OSError(ctypes.get_errno(), "landlock_add_rule", path)
     if libc.syscall(446, ruleset, 0) != 0:
         raise OSError(ctypes.get_errno(), "landlock_restrict_self")

@@ -45,7 +45,7 @@ class Launch:
     env: Mapping[str, str]
     directory: Path
     files: Sequence[int] = ()  # descriptors that it inherits
-    landlock: tuple[list[str], list[str]] | None = None  # writable, readable
+    landlock: tuple[list[str], list[str], tuple[int, int, int]] | None = None  # writable, readable, rights to take away
     seccomp: bytes = b""
     scratch: Path | None = None  # a folder to remove at the end
     shell_codes: bool = False  # exit code 128 + n stands for signal n

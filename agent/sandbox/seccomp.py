@@ -7,7 +7,7 @@ that pointers point to, so strict is coarse:
 - all sockets but stream sockets of the Unix kind are denied, loopback too, and so is every ``connect`` (it could reach docker.sock);
 - mode, times, owner and extended attributes of *any* file the user owns could be changed, outside the copy too, because Landlock does
   not cover them: changes of mode and times are left undone with success reported, the others are denied;
-- System V IPC, message queues and other processes' limits are denied.
+- System V IPC, message queues, other processes' limits and signals to everybody are denied.
 
 Numbers: Linux ``arch/x86/entry/syscalls/syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h`` (aarch64, riscv64).
 """
@@ -48,6 +48,7 @@ _IGNORED_STRICT: dict[str, tuple[int | None, int | None]] = {
 }  # fmt: skip
 
 _SOCKET, _SOCKETPAIR, _IOCTL, _CLONE, _CLONE3, _PRLIMIT = (41, 198), (53, 199), (16, 29), (56, 220), (435, 435), (302, 261)
+_KILL, _EVERYBODY = (62, 129), 0xFFFFFFFF
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _SOCK_DGRAM, _SOCK_MASK = 1, 2, 10, 16, 2, 0xF
 _NEW_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
 _TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
@@ -81,6 +82,7 @@ def program(*, strict: bool, machine: str | None = None) -> bytes:
         datagram = [(_AND, 0, 0, _SOCK_MASK), *_one_of((_SOCK_DGRAM,))]
         code += _when(_SOCKET[column], 1, datagram) + _when(_SOCKETPAIR[column], 1, datagram)
         code += _when(_PRLIMIT[column], 0, _none_of((0,)))
+        code += _when(_KILL[column], 0, _one_of((_EVERYBODY,)))  # Landlock before ABI 6 lets signals out
     code.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("HBBI", *instruction) for instruction in code)
 
