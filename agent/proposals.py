@@ -13,7 +13,7 @@ from fixbot.agent.events import Progress
 from fixbot.agent.result import Outcome, Status
 from fixbot.agent.session import Feedback, Rounds, Session, Tree, decide
 from fixbot.detectors.finding import Finding, FixKind
-from fixbot.detectors.project import Project, discover
+from fixbot.detectors.project import Project, discover, is_generated
 from fixbot.detectors.registry import all_rules
 from fixbot.patchers.edits import GateError, check_patch, edits_dependencies
 from fixbot.patchers.model.context import Context, build_context
@@ -45,7 +45,7 @@ def propose_fixes(session: Session, rounds: Rounds, tree: Tree, pending: Sequenc
     with session.watch("patch"):
         for finding, proposal in zip(pending, _codemods(session, rounds, here, tree, number), strict=True):
             if proposal.patch is None:
-                if _goes_to_model(session, rounds, finding, proposal.reason):
+                if _goes_to_model(session, rounds, tree, finding, proposal.reason):
                     asked.append(tree.findings[finding.fingerprint])
                 continue
             try:
@@ -78,7 +78,7 @@ def _codemods(session: Session, rounds: Rounds, findings: Sequence[Finding], tre
     return [known.get(finding.fingerprint, Proposal(finding.fingerprint)) for finding in findings]
 
 
-def _goes_to_model(session: Session, rounds: Rounds, finding: Finding, reason: str) -> bool:
+def _goes_to_model(session: Session, rounds: Rounds, tree: Tree, finding: Finding, reason: str) -> bool:
     """Whether a model shall be asked; where not, the finding is decided."""
     if finding.fingerprint in rounds.conversations:
         return True
@@ -86,6 +86,9 @@ def _goes_to_model(session: Session, rounds: Rounds, finding: Finding, reason: s
     if session.model is None or rounds.model_problem:
         status = Status.ABSTAINED if reason else Status.NEEDS_MODEL
         decide(session, rounds, Outcome(finding, status, rounds.model_problem or why))
+        return False
+    if is_generated((tree.root / finding.path).read_bytes()):
+        decide(session, rounds, Outcome(finding, Status.ABSTAINED, "in a file that a program wrote: fix what writes it"))
         return False
     tried, proven = session.ledger.model_success(finding.rule)
     if tried >= MIN_TRIES and proven / tried < session.settings.model_floor:
