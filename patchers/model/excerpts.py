@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from fixbot.detectors.finding import Finding
 from fixbot.detectors.project import Project, is_test
@@ -13,12 +14,14 @@ from fixbot.detectors.source import Function, SkippedFile, SourceFile
 from fixbot.detectors.walk import descendants
 
 _AROUND = 12  # lines before and after a finding that stands in no function
+_NEAR = 20  # lines before and after the function: how the code around does such things
 _WHOLE = 12  # longer statements are shown by their head
 _CLASS = 40
 _CALLERS = 3
 _RELATED = 6
 _TABLE = re.compile(r"\b(?:from|into|update|join|table)\s+[\"`]?(\w+)", re.IGNORECASE)
 _MAX_SQL = 512 * 1024
+_ENVIRONMENT = re.compile(r"(?:^|/)\.?env\.(?:example|sample|template|dist)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def excerpts(finding: Finding, project: Project) -> Iterator[Excerpt]:
     first = min(_start(around), finding.span.line) if around else max(1, finding.span.line - _AROUND)
     yield Excerpt(finding.path, first, min(last, len(source.lines)), "the finding")
     for statement in source.tree.body:
-        if isinstance(statement, ast.Import | ast.ImportFrom):
+        if _imports(statement):
             yield _whole(finding.path, statement, "imports")
     yield from _related(finding, project)
     nodes = [node for node in descendants(source.tree) if first <= getattr(node, "lineno", 0) <= last]
@@ -51,7 +54,11 @@ def excerpts(finding: Finding, project: Project) -> Iterator[Excerpt]:
     if around is not None:
         yield from _class(source, around)
         yield from _callers(source, around, project)
+    else:
+        yield from _users(source, finding)
+    yield from _settings(source, nodes, project)
     yield from _tables(nodes, project)
+    yield Excerpt(finding.path, max(1, first - _NEAR), min(last + _NEAR, len(source.lines)), "its neighbours")
 
 
 def _around(source: SourceFile, finding: Finding) -> Function | None:
@@ -69,8 +76,19 @@ def _start(node: Function | ast.ClassDef) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
+def _imports(statement: ast.stmt) -> bool:
+    """An import, also one that is tried or stands under a condition."""
+    match statement:
+        case ast.Import() | ast.ImportFrom():
+            return True
+        case ast.Try(body=[first, *_]) | ast.If(body=[first, *_]):
+            return isinstance(first, ast.Import | ast.ImportFrom)
+        case _:
+            return False
+
+
 def _whole(path: str, node: ast.stmt, why: str) -> Excerpt:
-    return Excerpt(path, node.lineno, node.end_lineno or node.lineno, why)
+    return Excerpt(path, node.lineno, min(node.end_lineno or node.lineno, node.lineno + _CLASS), why)
 
 
 def _head(path: str, node: ast.stmt, why: str) -> Excerpt:
@@ -137,6 +155,47 @@ def _imported(importer: str, name: str, origin: str, members: set[tuple[str, str
     for one in sorted(set(wanted)):
         if one in found:
             yield _head(path, found[one], "used")
+        elif member and one == member and one not in project.source(path).imports:
+            yield from _elsewhere(one, project)
+
+
+def _elsewhere(name: str, project: Project) -> Iterator[Excerpt]:
+    """Where the project defines a name that is imported from a module without it."""
+    pattern = re.compile(rb"^(?:async def|def|class)[ \t]+%s\b|^%s\b[^=\n]*=" % ((re.escape(name.encode()),) * 2), re.MULTILINE)
+    for path in sorted(project.files):
+        try:
+            if is_test(path) or not pattern.search(project.read(path)):
+                continue
+            yield _head(path, _definitions(project.source(path))[name], "defined here")
+        except (KeyError, SkippedFile, OSError):
+            continue
+
+
+def _users(source: SourceFile, finding: Finding) -> Iterator[Excerpt]:
+    """The functions of the file that use what a statement outside of functions imports or sets."""
+    names: set[str] = set()
+    for statement in source.tree.body:
+        inside = statement.lineno <= finding.span.end_line and finding.span.line <= (statement.end_lineno or statement.lineno)
+        if inside and not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for node in descendants(statement):
+                if isinstance(node, ast.alias):
+                    names.add(node.asname or node.name.partition(".")[0])
+                elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    names.add(node.id)
+    functions = (node for node in descendants(source.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    users = (node for node in functions if any(isinstance(part, ast.Name) and part.id in names for part in descendants(node)))
+    for node in islice(users, _CALLERS):
+        yield Excerpt(source.path, _start(node), min(node.end_lineno or node.lineno, node.lineno + _CLASS), "uses it")
+
+
+def _settings(source: SourceFile, nodes: list[ast.AST], project: Project) -> Iterator[Excerpt]:
+    """The nearest example of the environment, when the code reads variables."""
+    read = (source.qualified(node) for node in nodes if isinstance(node, ast.Attribute | ast.Name))
+    if not any(name in ("os.getenv", "os.environ") for name in read):
+        return
+    above = [path for path in project.others if _ENVIRONMENT.search(path) and source.path.startswith(path.rpartition("/")[0])]
+    for path in sorted(above, key=lambda path: path.count("/"), reverse=True)[:1]:
+        yield Excerpt(path, 1, _CLASS, "settings")
 
 
 def _definitions(source: SourceFile) -> dict[str, ast.stmt]:

@@ -105,21 +105,28 @@ def _check_code(old: SourceFile, new: SourceFile, allows: Collection[str]) -> No
 
 def code_problem(source: SourceFile) -> str:
     """What new code does that a fix's test must not: reach the network, start programs, run made-up code. Raises SkippedFile."""
-    found = next((one for one in _abilities(source) if one[0] in (NETWORK, PROCESS, CODE)), None)
+    found = next((one for one in _abilities(source, _patched(source)) if one[0] in (NETWORK, PROCESS, CODE)), None)
     return f"{source.path} brings {found[0]}: {found[1]}" if found else ""
+
+
+def _patched(source: SourceFile) -> frozenset[ast.AST]:
+    """``sys.modules`` where a test hands it to ``monkeypatch``: only so can it import a module afresh, or as if it were not installed."""
+    calls = (node for node in descendants(source.tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute))
+    patches = (call for call in calls if ast.unparse(call.func) in ("monkeypatch.delitem", "monkeypatch.setitem") and call.args)
+    return frozenset(call.args[0] for call in patches if source.qualified(call.args[0]) == "sys.modules")
 
 
 def _count(tree: ast.AST, kind: type[ast.AST]) -> int:
     return sum(isinstance(node, kind) for node in descendants(tree))
 
 
-def _abilities(source: SourceFile) -> Iterator[tuple[str, str]]:
-    """What the code can do to the world, as (ability, name): once for each place in it."""
+def _abilities(source: SourceFile, harmless: Collection[ast.AST] = ()) -> Iterator[tuple[str, str]]:
+    """What the code can do to the world, as (ability, name): once for each place in it but the ``harmless`` ones."""
     temporary = _temporary(source)
     for node in descendants(source.tree):
-        if isinstance(node, ast.Attribute | ast.Name):
+        if isinstance(node, ast.Attribute | ast.Name) and node not in harmless:
             yield from _named(node, source)
-        elif isinstance(node, ast.Call):
+        if isinstance(node, ast.Call):
             name = _deletes(node, source)
             if name and not _names(node) & temporary:
                 yield DELETION, name
