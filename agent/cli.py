@@ -7,15 +7,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from fixbot.agent.errors import FixbotError, UsageError
+from fixbot.agent.errors import FixbotError
 from fixbot.agent.options import (
     BaselineFile,
     BaseUrl,
@@ -44,15 +44,7 @@ from fixbot.agent.options import (
     SarifIn,
     Select,
 )
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from fixbot.agent.config import Settings
-    from fixbot.agent.events import Emit
-    from fixbot.agent.result import RunResult
-    from fixbot.detectors.finding import Finding
-    from fixbot.detectors.scan import Scan
+from fixbot.agent.report.output import output, print_result, progress_of, render_check, write, write_diff
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none is used; looking for them costs every start
 
@@ -112,21 +104,22 @@ def check(
     """
     from fixbot.agent.check import Request
     from fixbot.agent.check import check as run_check
+    from fixbot.agent.config import settings_for
     from fixbot.agent.focus import load_focus
 
     flags: dict[str, Any] = {"select": _split(select), "ignore": _split(ignore), "jobs": jobs, "cache": False if no_cache else None}
     flags["bug_report"] = tuple(bug_report or ())
-    settings = _settings(path, flags, config, isolated)
+    settings = settings_for(path, flags, config, isolated)
     focus = load_focus(changed_since, baseline, sarif_in or ())
-    with _progress(quiet) as emit:
+    with progress_of(quiet) as emit:
         found, root = run_check(Request(path, settings, focus), emit)
     if output_format is Format.FULL:
         from fixbot.agent.report.terminal import print_check
 
-        with _output(output_file) as console:
+        with output(output_file) as console:
             print_check(console, found, root)
     else:
-        _write(output_file, "\n".join(_render_check(output_format, found)))
+        write(output_file, "\n".join(render_check(output_format, found)))
     raise typer.Exit(1 if found.findings and not exit_zero else 0)
 
 
@@ -170,6 +163,7 @@ def run(
     Works on HEAD in a private clone; your work tree, index and branches are not touched.
     """
     from fixbot.agent import pipeline
+    from fixbot.agent.config import settings_for
     from fixbot.agent.focus import load_focus
     from fixbot.agent.model import take_key
 
@@ -195,7 +189,7 @@ def run(
         "record": record,
         "replay": replay,
     }
-    settings = _settings(path, flags, config, isolated)
+    settings = settings_for(path, flags, config, isolated)
     focus = load_focus(changed_since, baseline, sarif_in or ())
     start = partial(
         pipeline.run, path, settings, focus=focus, deliver=not diff, resume=resume, key=take_key(settings.base_url, _CREDENTIALS)
@@ -209,12 +203,12 @@ def run(
         with _resumable():
             result = start(lambda event: typer.echo(dumps(to_json(event), indent=None)))
     else:
-        with _resumable(), _progress(quiet) as emit:
+        with _resumable(), progress_of(quiet) as emit:
             result = start(emit)
     if diff and output_format is Format.FULL:
-        _write_diff(output_file, result.diff or "")
+        write_diff(output_file, result.diff or "")
     else:
-        _print_result(output_format, output_file, result)
+        print_result(output_format, output_file, result)
     raise typer.Exit(1 if result.left and not exit_zero else 0)
 
 
@@ -240,7 +234,9 @@ def explain(rule: Annotated[str, typer.Argument(help="A rule's id; `fixbot rules
 
     known = all_rules().get(rule.replace("_", "-"))
     if known is None:
-        raise _unknown_rule(rule)
+        from fixbot.agent.config import unknown_rule
+
+        raise unknown_rule(rule)
     text = known.page.read_text("utf-8")
     if sys.stdout.isatty():
         from rich.console import Console
@@ -263,7 +259,7 @@ def rules(
 
         typer.echo(dumps(rules_json()))
     else:
-        with _output(None) as console:
+        with output(None) as console:
             print_rules(console, short=output_format is Format.CONCISE)
 
 
@@ -286,9 +282,9 @@ def report(
     if markdown:
         from fixbot.agent.report.markdown import markdown as render
 
-        _write(output_file, render(result).rstrip("\n"))
+        write(output_file, render(result).rstrip("\n"))
     else:
-        _print_result(output_format, output_file, result)
+        print_result(output_format, output_file, result)
 
 
 @app.command()
@@ -319,14 +315,14 @@ def evaluate(
     from fixbot.agent.evaluate import evaluate as measure
     from fixbot.agent.report.evaluation import print_evaluation
 
-    with _progress(quiet) as emit:
+    with progress_of(quiet) as emit:
         results = measure(repositories, python=python, sandbox=sandbox or "auto", detect_only=detect_only, emit=emit)
     if output_format is Format.JSON:
         from fixbot.agent.report.formats import dumps
 
         typer.echo(dumps([result.to_json() for result in results]))
     else:
-        with _output(None) as console:
+        with output(None) as console:
             print_evaluation(console, results)
 
 
@@ -372,133 +368,3 @@ def _fail(text: str) -> None:
 
 def _split(values: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
-
-
-def _settings(path: Path, flags: dict[str, Any], config: Path | None, isolated: bool) -> Settings:
-    from fixbot.agent.config import load_settings
-    from fixbot.detectors.registry import select_rules
-
-    if not path.exists():
-        raise UsageError(f"there is no {path}")
-    settings = load_settings(_top(path), flags, config=config, isolated=isolated)
-    try:
-        select_rules(settings.select, settings.ignore)
-    except KeyError as error:
-        raise _unknown_rule(str(error.args[0])) from None
-    return settings
-
-
-def _top(path: Path) -> Path:
-    """The folder whose pyproject.toml counts: the nearest one upwards that has one, no further than the repository's top."""
-    start = path.resolve()
-    above = [start, *start.parents]
-    top = next((index for index, folder in enumerate(above) if (folder / ".git").exists()), 0)
-    return next((folder for folder in above[: top + 1] if (folder / "pyproject.toml").is_file()), start)
-
-
-def _unknown_rule(name: str) -> UsageError:
-    from difflib import get_close_matches
-
-    from fixbot.detectors.registry import all_rules
-
-    near = get_close_matches(name, [*all_rules(), *(one.group for one in all_rules().values())], 1)
-    return UsageError(f"there is no rule or group `{name}`", f"did you mean `{near[0]}`?" if near else "`fixbot rules` lists them")
-
-
-@contextmanager
-def _progress(quiet: bool) -> Generator[Emit]:
-    if quiet:
-        yield lambda event: None
-        return
-    from rich.console import Console
-
-    from fixbot.agent.report.progress import progress
-
-    with progress(Console(stderr=True, markup=False, highlight=False)) as emit:
-        yield emit
-
-
-@contextmanager
-def _output(file: Path | None) -> Generator[Console]:
-    from rich.console import Console
-
-    if file is None:
-        yield Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 140)
-        return
-    with _opened(file) as stream:
-        yield Console(file=stream, markup=False, highlight=False, width=140)
-
-
-@contextmanager
-def _opened(file: Path) -> Generator[Any]:
-    try:
-        with open(file, "w", encoding="utf-8") as stream:
-            yield stream
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}") from None
-
-
-def _write(file: Path | None, text: str) -> None:
-    if file is None:
-        if text:
-            typer.echo(text.encode("utf-8", "backslashreplace"))
-        return
-    with _opened(file) as stream:
-        stream.write(text + "\n")
-
-
-def _write_diff(file: Path | None, text: str) -> None:
-    """Byte for byte, as ``git apply`` needs it; only a terminal gets it without control characters."""
-    from fixbot.agent.report.text import clean
-
-    if file is None:
-        typer.echo(clean(text) if sys.stdout.isatty() else text.encode("utf-8", "surrogateescape"), nl=False)
-        return
-    with _opened(file) as stream:
-        stream.buffer.write(text.encode("utf-8", "surrogateescape"))
-
-
-def _render_check(output_format: Format, found: Scan) -> Iterator[str]:
-    from fixbot.agent.report import formats
-
-    if output_format is Format.JSON:
-        yield formats.dumps(formats.check_json(found))
-    else:
-        yield from _render_findings(output_format, found.findings, found.files)
-
-
-def _render_findings(output_format: Format, findings: Sequence[Finding], files: Sequence[str]) -> Iterator[str]:
-    from fixbot.agent.report import formats
-
-    match output_format:
-        case Format.JSON_LINES:
-            yield from formats.json_lines(findings)
-        case Format.GITHUB:
-            yield from formats.github(findings)
-        case Format.JUNIT:
-            yield formats.junit(findings, files)
-        case Format.SARIF:
-            from fixbot.agent.report.sarif import sarif
-
-            yield formats.dumps(sarif(findings))
-        case _:
-            yield from formats.concise(findings)
-
-
-def _print_result(output_format: Format, file: Path | None, result: RunResult) -> None:
-    from fixbot.agent.report import formats
-    from fixbot.agent.result import Status
-
-    match output_format:
-        case Format.FULL:
-            from fixbot.agent.report.terminal import print_run
-
-            with _output(file) as console:
-                print_run(console, result)
-        case Format.JSON:
-            _write(file, formats.dumps(result.to_json()))
-        case Format.JSON_LINES:
-            _write(file, formats.dumps({"event": "finished", "report": result.to_json()}, indent=None))
-        case _:
-            findings = [outcome.finding for outcome in result.outcomes if outcome.status is not Status.SUPPRESSED]
-            _write(file, "\n".join(_render_findings(output_format, findings, ())))

@@ -102,6 +102,38 @@ def load_settings(root: Path, flags: Mapping[str, Any], *, config: Path | None =
         raise UsageError(f"setting `{where}`: {first['msg']}", "`fixbot run --help` lists the settings") from None
 
 
+def settings_for(path: Path, flags: Mapping[str, Any], config: Path | None, isolated: bool) -> Settings:
+    """The settings for work on a path, with its rules looked up. Raises UsageError."""
+    from fixbot.detectors.registry import select_rules
+
+    if not path.exists():
+        raise UsageError(f"there is no {path}")
+    settings = load_settings(_top(path), flags, config=config, isolated=isolated)
+    try:
+        select_rules(settings.select, settings.ignore)
+    except KeyError as error:
+        raise unknown_rule(str(error.args[0])) from None
+    return settings
+
+
+def _top(path: Path) -> Path:
+    """The folder whose pyproject.toml counts: the nearest one upwards that has one, no further than the repository's top."""
+    start = path.resolve()
+    above = [start, *start.parents]
+    top = next((index for index, folder in enumerate(above) if (folder / ".git").exists()), 0)
+    return next((folder for folder in above[: top + 1] if (folder / "pyproject.toml").is_file()), start)
+
+
+def unknown_rule(name: str) -> UsageError:
+    """The error for a name that is no rule's and no group's."""
+    from difflib import get_close_matches
+
+    from fixbot.detectors.registry import all_rules
+
+    near = get_close_matches(name, [*all_rules(), *(one.group for one in all_rules().values())], 1)
+    return UsageError(f"there is no rule or group `{name}`", f"did you mean `{near[0]}`?" if near else "`fixbot rules` lists them")
+
+
 def _table(path: Path, *, required: bool) -> dict[str, Any]:
     if path.is_symlink() and not required:
         return {}

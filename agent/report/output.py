@@ -1,0 +1,126 @@
+"""Where reports go: a terminal, a file or a pipe, in the format that was asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from fixbot.agent.errors import UsageError
+from fixbot.agent.options import Format
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fixbot.agent.events import Emit
+    from fixbot.agent.result import RunResult
+    from fixbot.detectors.finding import Finding
+    from fixbot.detectors.scan import Scan
+
+
+@contextmanager
+def progress_of(quiet: bool) -> Generator[Emit]:
+    """What shows a run's events on standard error while they happen; nothing with ``quiet``."""
+    if quiet:
+        yield lambda event: None
+        return
+    from rich.console import Console
+
+    from fixbot.agent.report.progress import progress
+
+    with progress(Console(stderr=True, markup=False, highlight=False)) as emit:
+        yield emit
+
+
+@contextmanager
+def output(file: Path | None) -> Generator[Console]:
+    """A console on standard output or a file. Raises UsageError for a file that cannot be written."""
+    from rich.console import Console
+
+    if file is None:
+        yield Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 140)
+        return
+    with _opened(file) as stream:
+        yield Console(file=stream, markup=False, highlight=False, width=140)
+
+
+@contextmanager
+def _opened(file: Path) -> Generator[Any]:
+    try:
+        with open(file, "w", encoding="utf-8") as stream:
+            yield stream
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from None
+
+
+def write(file: Path | None, text: str) -> None:
+    """A text to standard output or a file. Raises UsageError."""
+    if file is None:
+        if text:
+            typer.echo(text.encode("utf-8", "backslashreplace"))
+        return
+    with _opened(file) as stream:
+        stream.write(text + "\n")
+
+
+def write_diff(file: Path | None, text: str) -> None:
+    """Byte for byte, as ``git apply`` needs it; only a terminal gets it without control characters."""
+    from fixbot.agent.report.text import clean
+
+    if file is None:
+        typer.echo(clean(text) if sys.stdout.isatty() else text.encode("utf-8", "surrogateescape"), nl=False)
+        return
+    with _opened(file) as stream:
+        stream.buffer.write(text.encode("utf-8", "surrogateescape"))
+
+
+def render_check(output_format: Format, found: Scan) -> Iterator[str]:
+    """A scan in one of the formats for programs."""
+    from fixbot.agent.report import formats
+
+    if output_format is Format.JSON:
+        yield formats.dumps(formats.check_json(found))
+    else:
+        yield from _render_findings(output_format, found.findings, found.files)
+
+
+def _render_findings(output_format: Format, findings: Sequence[Finding], files: Sequence[str]) -> Iterator[str]:
+    from fixbot.agent.report import formats
+
+    match output_format:
+        case Format.JSON_LINES:
+            yield from formats.json_lines(findings)
+        case Format.GITHUB:
+            yield from formats.github(findings)
+        case Format.JUNIT:
+            yield formats.junit(findings, files)
+        case Format.SARIF:
+            from fixbot.agent.report.sarif import sarif
+
+            yield formats.dumps(sarif(findings))
+        case _:
+            yield from formats.concise(findings)
+
+
+def print_result(output_format: Format, file: Path | None, result: RunResult) -> None:
+    """A run in any format, to standard output or a file. Raises UsageError."""
+    from fixbot.agent.report import formats
+    from fixbot.agent.result import Status
+
+    match output_format:
+        case Format.FULL:
+            from fixbot.agent.report.terminal import print_run
+
+            with output(file) as console:
+                print_run(console, result)
+        case Format.JSON:
+            write(file, formats.dumps(result.to_json()))
+        case Format.JSON_LINES:
+            write(file, formats.dumps({"event": "finished", "report": result.to_json()}, indent=None))
+        case _:
+            findings = [outcome.finding for outcome in result.outcomes if outcome.status is not Status.SUPPRESSED]
+            write(file, "\n".join(_render_findings(output_format, findings, ())))
