@@ -11,11 +11,11 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from fixbot.agent.errors import FixbotError
+from fixbot.agent.errors import FixbotError, UsageError
 from fixbot.agent.options import (
     BaselineFile,
     BaseUrl,
@@ -42,9 +42,13 @@ from fixbot.agent.options import (
     ReplayFile,
     SandboxName,
     SarifIn,
+    Scripted,
     Select,
 )
 from fixbot.agent.report.output import output, print_result, progress_of, render_check, write, write_diff
+
+if TYPE_CHECKING:
+    from fixbot.agent.scripted import Script
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none is used; looking for them costs every start
 
@@ -307,11 +311,28 @@ def evaluate(
     repositories: Annotated[list[Path], typer.Argument(help="Evaluation repositories, or a folder of them, as eval_repos.")],
     python: Python = None,
     detect_only: Annotated[bool, typer.Option("--detect-only", help="No fixes: only recall and decoys.")] = False,
+    scripted: Scripted = None,
+    model: ModelName = None,
+    base_url: BaseUrl = None,
+    max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    candidates: Candidates = None,
+    config: ConfigFile = None,
     output_format: Annotated[Format, typer.Option("--output-format", help="full or json.")] = Format.FULL,
     sandbox: SandboxName = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure fixbot on repositories with known bugs: recall, decoys hit, fixed, precision of each rule."""
+    """Measure fixbot on repositories with known bugs: recall, decoys hit, fixed, precision of each rule.
+
+    With --scripted or --model: what becomes of a model's fixes instead, judged by hidden tests. Limits hold for all repositories together.
+    """
+    if sum((detect_only, bool(scripted), model is not None)) > 1:
+        raise UsageError("--detect-only, --scripted and --model exclude each other")
+    if scripted or model is not None:
+        flags = {"model": model, "base_url": base_url, "max_cost": max_cost, "max_tokens": max_tokens, "candidates": candidates}
+        flags |= {"python": python, "sandbox": sandbox}
+        _evaluate_model(repositories, flags, scripted or [], config, output_format, quiet)
+        return
     from fixbot.agent.evaluate import evaluate as measure
     from fixbot.agent.report.evaluation import print_evaluation
 
@@ -324,6 +345,23 @@ def evaluate(
     else:
         with output(None) as console:
             print_evaluation(console, results)
+
+
+def _evaluate_model(
+    repositories: Sequence[Path], flags: dict[str, Any], scripted: list[Script], config: Path | None, output_format: Format, quiet: bool
+) -> None:
+    from fixbot.agent.evaluate_model import evaluate_model, prepare
+    from fixbot.agent.report.evaluation_model import print_model_evaluation
+
+    with progress_of(quiet) as emit:
+        runs = list(evaluate_model(repositories, prepare(flags, scripted, config, _CREDENTIALS), emit))
+    if output_format is Format.JSON:
+        from fixbot.agent.report.formats import dumps
+
+        typer.echo(dumps([run.to_json() for run in runs]))
+    else:
+        with output(None) as console:
+            print_model_evaluation(console, runs)
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from fixbot.agent import workspace as ws
 from fixbot.agent.config import Settings
 from fixbot.agent.environments import resolve
 from fixbot.agent.events import Emit, Note
-from fixbot.agent.manifest import Bug, Decoy, Manifest, read_manifest, reported
+from fixbot.agent.manifest import Bug, Decoy, Manifest, finds, read_manifest, reported
 from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.agent.sandbox.choose import choose
 from fixbot.agent.verify.suite import SuiteOptions, SuiteResult, run_suite
@@ -74,26 +75,36 @@ def evaluate(folders: Sequence[Path], *, python: Path | None, sandbox: str, dete
 
     Raises UsageError, before anything runs, for a folder that is neither.
     """
+    return [_evaluate(folder, manifest, python, sandbox, detect_only, emit) for folder, manifest in repositories(folders)]
+
+
+def repositories(folders: Sequence[Path]) -> list[tuple[Path, Manifest]]:
+    """Evaluation repositories and what is known about them; a folder of them stands for all in it. Raises UsageError."""
     found = [one for folder in folders for one in sorted(path.parent for path in folder.glob("*/manifest.toml")) or [folder]]
-    manifests = [(folder, read_manifest(folder)) for folder in found]
-    return [_evaluate(folder, manifest, python, sandbox, detect_only, emit) for folder, manifest in manifests]
+    return [(folder, read_manifest(folder)) for folder in found]
+
+
+@contextmanager
+def copied(folder: Path, manifest: Manifest) -> Generator[Path]:
+    """A copy of an evaluation repository, committed, in a temporary folder that may be used for other things, too."""
+    with tempfile.TemporaryDirectory(prefix="fixbot-eval-") as name:
+        target = Path(name) / manifest.name
+        shutil.copytree(folder / "repo", target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        _commit(target)
+        yield target
 
 
 def _evaluate(folder: Path, manifest: Manifest, python: Path | None, sandbox: str, detect_only: bool, emit: Emit) -> Evaluation:
     emit(Note(f"evaluating {manifest.name}"))
-    with tempfile.TemporaryDirectory(prefix="fixbot-eval-") as name:
-        place = Path(name)
-        target = place / manifest.name
-        shutil.copytree(folder / "repo", target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-        _commit(target)
+    with copied(folder, manifest) as target:
         project = discover(target, ws.list_files(target))
         told = reported(folder, manifest, project)
         if detect_only:
             findings = list(scan(project, Options()).findings)
             return _score(manifest, [Outcome(one, Status.NOT_ATTEMPTED) for one in findings], None, {}, {}, told)
         settings = Settings.model_validate({"python": python, "sandbox": sandbox})
-        result = pipeline.run(target, settings, emit, state=place / "state")
-        hidden = _Hidden(folder, target, place, settings)
+        result = pipeline.run(target, settings, emit, state=target.parent / "state")
+        hidden = Hidden(folder, target, settings)
         return _score(manifest, result.outcomes, result, hidden.outcomes(result.base), hidden.outcomes(result.tip or result.base), told)
 
 
@@ -117,7 +128,7 @@ def _score(
     unexpected: list[str] = []
     for finding in (outcome.finding for outcome in outcomes if outcome.status is not Status.SUPPRESSED):
         place = f"{finding.path}:{finding.span.line} {finding.rule}"
-        if any(_finds(finding, bug) for bug in manifest.bug):
+        if any(finds(finding, bug) for bug in manifest.bug):
             right[finding.rule] += 1
             continue
         wrong[finding.rule] += 1
@@ -127,17 +138,11 @@ def _score(
 
 
 def _bug_result(bug: Bug, outcomes: Sequence[Outcome], before: dict[str, bool], after: dict[str, bool]) -> BugResult:
-    mine = [outcome for outcome in outcomes if _finds(outcome.finding, bug)]
+    mine = [outcome for outcome in outcomes if finds(outcome.finding, bug)]
     test = bug.hidden_test or ""
     fixed = bool(mine) and any(one.status is Status.FIXED for one in mine) and after.get(test, False)
     status = ", ".join(sorted({one.status.value for one in mine}))
     return BugResult(bug, bool(mine), status, fixed, None if test not in before else not before[test])
-
-
-def _finds(finding: Finding, bug: Bug) -> bool:
-    return finding.rule in (bug.rule, *bug.also_rules) and any(
-        finding.path == path and finding.span.line <= last and finding.span.end_line >= first for path, (first, last) in bug.places
-    )
 
 
 def _inside(finding: Finding, decoy: Decoy) -> bool:
@@ -145,18 +150,18 @@ def _inside(finding: Finding, decoy: Decoy) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hidden:
-    """Runs the hidden tests of a repository on its commits, in the sandbox as all target code."""
+class Hidden:
+    """Runs the hidden tests of a repository on commits of its copy (see ``copied``), in the sandbox as all target code."""
 
     folder: Path
     target: Path
-    place: Path
     settings: Settings
 
     def outcomes(self, commit: str) -> dict[str, bool]:
         """Hidden test file -> whether it has tests and all of them pass on a commit of the target."""
-        workspace = ws.open_workspace(self.target, self.place / "hidden", "eval")
-        tree = self.place / "hidden-tree"
+        place = self.target.parent
+        workspace = ws.open_workspace(self.target, place / "hidden", "eval")
+        tree = place / "hidden-tree"
         try:
             subprocess.run(
                 ["git", "-C", str(workspace.root), "fetch", "--quiet", str(self.target), commit], check=True, capture_output=True
@@ -174,7 +179,7 @@ class _Hidden:
             workspace.root,
             repository=self.target,
             python=self.settings.python,
-            cache=self.place / "state" / "environments",
+            cache=self.target.parent / "state" / "environments",
             sandbox=sandbox,
         )
         options = SuiteOptions(test_command=f'REPO_ROOT="$PWD" pytest {HIDDEN}')

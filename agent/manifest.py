@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fixbot.agent.errors import UsageError
 from fixbot.detectors.engines.bug_report import ReportError, read_report
-from fixbot.detectors.engines.report_findings import entries_on, place_report
+from fixbot.detectors.engines.report_findings import RULE, entries_on, place_report
+from fixbot.detectors.finding import Finding
 from fixbot.detectors.project import Project
 
 REPORT = "REPORT.md"
@@ -77,6 +79,41 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest.model_validate(tomllib.loads((folder / "manifest.toml").read_text("utf-8")))
     except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
         raise UsageError(f"{folder} is no evaluation repository: {error}", "see eval_repos/README.md") from None
+
+
+def finds(finding: Finding, bug: Bug) -> bool:
+    """Whether a finding is of one of the bug's rules and on its lines."""
+    return finding.rule in (bug.rule, *bug.also_rules) and _on(finding, bug)
+
+
+def owner(finding: Finding, bugs: Sequence[Bug]) -> Bug | None:
+    """The one bug that a finding is of, by its rule or by its entry in REPORT.md; of several the one whose lines are nearest."""
+    told = {str(entry.get("id")) for entry in finding.facts.get("reports", ())}
+    named = any(bug.report in told for bug in bugs)
+
+    def rank(bug: Bug) -> tuple[int, bool, int] | None:
+        entry, here = bug.report in told, _on(finding, bug)
+        tiers = (
+            finds(finding, bug),
+            entry and here,
+            finding.rule == RULE and not named and here,
+            entry and any(path == finding.path for path, _ in bug.places),
+            entry,
+        )
+        return (tiers.index(True), not entry, _distance(finding, bug)) if any(tiers) else None
+
+    ranked = [(place, index) for index, bug in enumerate(bugs) if (place := rank(bug)) is not None]
+    return bugs[min(ranked)[1]] if ranked else None
+
+
+def _on(finding: Finding, bug: Bug) -> bool:
+    return any(finding.path == path and finding.span.line <= last and finding.span.end_line >= first for path, (first, last) in bug.places)
+
+
+def _distance(finding: Finding, bug: Bug) -> int:
+    """Lines between a finding's first line and the nearest line of the bug in the same file."""
+    line = finding.span.line
+    return min((max(first - line, line - last, 0) for path, (first, last) in bug.places if path == finding.path), default=1 << 30)
 
 
 def reported(folder: Path, manifest: Manifest, project: Project) -> dict[str, bool]:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from fixbot.agent.scripted import Script
+
 
 class Format(StrEnum):
     """Output formats."""
@@ -58,6 +60,10 @@ BaseUrl = Annotated[
 MaxCost = Annotated[float | None, typer.Option("--max-cost", metavar="USD", help="Never spend more on the model in this run.")]
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", help="Never use more tokens in this run, prompts and replies.")]
 Candidates = Annotated[int | None, typer.Option("--candidates", help="Fixes to ask for; the best proven one is kept [default: 1].")]
+Scripted = Annotated[
+    list[Script] | None,
+    typer.Option("--scripted", help="Take a model's answers from the repositories' replies of this kind (repeatable, or all)."),
+]
 Proof = Annotated[bool, typer.Option("--proof", help="Let the model write a failing test for codemod fixes, too.")]
 Record = Annotated[Path | None, typer.Option("--record", metavar="FILE", help="Write all questions and answers there, without secrets.")]
 ReplayFile = Annotated[

@@ -22,15 +22,15 @@ def print_evaluation(console: Console, results: Sequence[Evaluation]) -> None:
 
 
 def _print_repository(console: Console, result: Evaluation) -> None:
-    table = _table("bug", "rule", "place", "fix", "found", "fixed", "report", "status", title=result.name)
+    figures = table("bug", "rule", "place", "fix", "found", "fixed", "report", "status", title=result.name)
     for one in result.bugs:
         bug = one.bug
         unknown = "" if bug.rule in all_rules() else " (no such rule yet)"
         test = "" if one.failed_before is not False else "; its hidden test passes without a fix"
         place = f"{bug.path}:{bug.lines[0]}"
         told = "" if one.reported is None else f"{line(bug.report or '')}: {'placed' if one.reported else 'not placed'}"
-        table.add_row(bug.id, bug.rule, line(place), bug.fix, _mark(one.found), _mark(one.fixed), told, f"{one.status}{unknown}{test}")
-    console.print(table)
+        figures.add_row(bug.id, bug.rule, line(place), bug.fix, _mark(one.found), _mark(one.fixed), told, f"{one.status}{unknown}{test}")
+    console.print(figures)
     for words, places in (("decoy hit", result.decoys_hit), ("unexpected", result.unexpected)):
         for place in places:
             console.print(f"  {words}: {line(place)}")
@@ -38,10 +38,10 @@ def _print_repository(console: Console, result: Evaluation) -> None:
 
 
 def _print_summary(console: Console, results: Sequence[Evaluation]) -> None:
-    table = _table("repository", "bugs", "found", "fixed", "fixed of codemod rows", "decoys", "hit", "unexpected", "placed by report")
+    figures = table("repository", "bugs", "found", "fixed", "fixed of codemod rows", "decoys", "hit", "unexpected", "placed by report")
     for result in results:
         codemod = [one for one in result.bugs if one.bug.fix == "codemod"]
-        table.add_row(
+        figures.add_row(
             result.name,
             str(len(result.bugs)),
             str(sum(one.found for one in result.bugs)),
@@ -52,7 +52,7 @@ def _print_summary(console: Console, results: Sequence[Evaluation]) -> None:
             str(len(result.unexpected)),
             _told(result.bugs),
         )
-    console.print(table)
+    console.print(figures)
     bugs = [one for result in results for one in result.bugs]
     known = [one for one in bugs if one.bug.rule in all_rules()]
     found = sum(one.found for one in bugs)
@@ -72,18 +72,19 @@ def _told(bugs: Sequence[BugResult]) -> str:
 def _print_precision(console: Console, results: Sequence[Evaluation]) -> None:
     right: Counter[str] = sum((result.right for result in results), Counter[str]())
     wrong: Counter[str] = sum((result.wrong for result in results), Counter[str]())
-    table = _table("rule", "findings", "right", "precision")
+    figures = table("rule", "findings", "right", "precision")
     for rule in sorted(right | wrong):
         total = right[rule] + wrong[rule]
-        table.add_row(rule, str(total), str(right[rule]), f"{right[rule] / total:.0%}")
-    console.print(table)
+        figures.add_row(rule, str(total), str(right[rule]), f"{right[rule] / total:.0%}")
+    console.print(figures)
 
 
-def _table(*columns: str, title: str = "") -> Table:
-    table = Table(title=title or None, title_justify="left", box=None, padding=(0, 2, 0, 0))
+def table(*columns: str, title: str = "") -> Table:
+    """An empty table with these columns, as all of the evaluation's."""
+    made = Table(title=title or None, title_justify="left", box=None, padding=(0, 2, 0, 0))
     for name in columns:
-        table.add_column(name)
-    return table
+        made.add_column(name)
+    return made
 
 
 def _mark(good: bool) -> str:
