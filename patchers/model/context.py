@@ -84,12 +84,22 @@ def _fresh(one: Excerpt, files: dict[str, list[str]], have: Mapping[int, str], p
     if one.path not in files:
         if one.path not in project.files and one.path not in project.others:
             return {}
-        try:
-            files[one.path] = re.split(r"\r\n|\r|\n", project.read(one.path).decode("utf-8", "replace"))
-        except OSError:
-            files[one.path] = []
+        files[one.path] = _read(one.path, project)
     text = files[one.path]
     return {number: text[number - 1] for number in range(one.first, min(one.last, len(text)) + 1) if number not in have}
+
+
+def _read(path: str, project: Project) -> list[str]:
+    """A file's lines as an answer may quote them: in the file's own encoding, without marks of order or page."""
+    try:
+        source = project.source(path)
+    except OSError:
+        return []
+    try:
+        text = source.text
+    except SkippedFile:
+        text = source.data.decode("utf-8", "replace")
+    return [line.lstrip("\f") for line in re.split(r"\r\n|\r|\n", text)]
 
 
 def _requirements(path: str, project: Project) -> list[str]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from fixbot.detectors.source import SkippedFile, SourceFile
 from fixbot.patchers.difference import edits_between
@@ -20,6 +21,7 @@ from fixbot.patchers.patch import Edit
 
 _SHOWN = 12  # lines shown around the nearest place
 _COMPARED = 5000  # windows compared to find it
+_WINDOW, _LONG = 20, 100  # lines of a window, characters of a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +56,24 @@ def _replace(path: str, data: bytes, replacements: Sequence[Replacement]) -> byt
         encoding = source.encoding
     except SkippedFile as reason:
         raise EditError(f"{path} cannot be edited: {reason}") from None
+    if text.encode(encoding) != data:
+        raise EditError(f"{path} cannot be edited: its encoding, {encoding}, does not give the same bytes again")
     kept = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$", text)
     lines = [line.rstrip("\r\n") for line in kept]
     end = _line_end(kept)
+    unfinished = bool(kept) and kept[-1] == lines[-1]
+    if unfinished:
+        kept[-1] += end
     hits = sorted((part for one in replacements for part in _parts(lines, _find(path, lines, one))), key=lambda hit: (hit.start, hit.end))
     for one, other in pairwise(hits):
-        if other.start < one.end or other.start == one.start:
+        if other.start < one.end or (other.start == other.end == one.start == one.end):
             raise EditError(f"{path}: two edits change the same line {other.start + 1}; make them one")
     for hit in reversed(hits):
-        kept[hit.start : hit.end] = [f"{line}{end}" for line in hit.lines]
+        ends = [row[len(row.rstrip("\r\n")) :] for row in kept[hit.start : hit.end]]
+        kept[hit.start : hit.end] = [f"{line}{own}" for line, own in zip_longest(hit.lines, ends[: len(hit.lines)], fillvalue=end)]
     new = "".join(kept)
-    if text and not text.endswith(("\n", "\r")) and hits and hits[-1].end == len(lines):
-        new = new.removesuffix(end)
+    if unfinished:
+        new = re.sub(r"(?:\r\n|\r|\n)\Z", "", new)
     try:
         return new.encode(encoding)
     except UnicodeEncodeError:
@@ -74,24 +82,31 @@ def _replace(path: str, data: bytes, replacements: Sequence[Replacement]) -> byt
 
 def _parts(lines: Sequence[str], hit: _Hit) -> Iterator[_Hit]:
     """The runs of lines that really change; all others keep their bytes, space at line ends included."""
-    old, new = [line.rstrip() for line in lines[hit.start : hit.end]], [line.rstrip() for line in hit.lines]
+    old, new = [_bare(line) for line in lines[hit.start : hit.end]], [_bare(line) for line in hit.lines]
     for kind, first, last, new_first, new_last in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind != "equal":
-            yield _Hit(hit.start + first, hit.start + last, hit.lines[new_first:new_last])
+            changed = hit.lines[new_first:new_last]
+            if first < last and changed and lines[hit.start + first][:1] == "\f" != changed[0][:1]:  # the page mark stays
+                changed = (f"\f{changed[0]}", *changed[1:])
+            yield _Hit(hit.start + first, hit.start + last, changed)
+
+
+def _bare(line: str) -> str:
+    """A line without what a model cannot be expected to copy: space at its end, a page mark at its beginning."""
+    return line.lstrip("\f").rstrip()
 
 
 def _line_end(kept: Sequence[str]) -> str:
     """The file's prevailing line end."""
-    crlf = sum(line.endswith("\r\n") for line in kept)
-    lone = sum(line.endswith("\r") for line in kept)
-    return "\r\n" if crlf * 2 > len(kept) else "\r" if lone * 2 > len(kept) else "\n"
+    ends = Counter(line[len(line.rstrip("\r\n")) :] for line in kept)
+    return max(("\n", "\r\n", "\r"), key=lambda end: ends[end])
 
 
 def _find(path: str, lines: Sequence[str], one: Replacement) -> _Hit:
     search, replace = _trimmed(one.search.split("\n")), one.replace.split("\n") if one.replace else []
     replace = _aligned(one.search.split("\n"), search, replace)
     exact = _places(lines, search, str)
-    places = exact or _places(lines, search, str.rstrip)
+    places = exact or _places(lines, search, _bare)
     if places:
         return _Hit(_only(path, places, lines), places[0] + len(search), tuple(replace))
     places = [start for start in _places(lines, search, str.strip) if _indentation(lines[start : start + len(search)], search) is not None]
@@ -146,6 +161,7 @@ def _indentation(have: Sequence[str], search: Sequence[str]) -> dict[str, str] |
 
 
 def _indent(line: str) -> str:
+    line = line.lstrip("\f")
     return line[: len(line) - len(line.lstrip())]
 
 
@@ -162,18 +178,20 @@ def _shifted(path: str, line: str, known: Mapping[str, str]) -> str:
     deeper = indent[len(base) :]
     if "\t" in known[base] or (not known[base] and any("\t" in one for one in known.values())):
         deeper = "\t" * max(1, len(deeper.replace("\t", "    ")) // 4)
+    elif "\t" in deeper and any(known.values()):
+        deeper = deeper.replace("\t", "    ")
     return known[base] + deeper + line.lstrip()
 
 
 def _nearest(lines: Sequence[str], search: Sequence[str]) -> str:
     """The lines most like the quoted ones, to show."""
-    wanted = "\n".join(line.strip() for line in search)[:2000]
-    size = len(search)
+    size = min(len(search), _WINDOW)
+    wanted = "\n".join(line.strip()[:_LONG] for line in search[:size])
     matcher = difflib.SequenceMatcher(autojunk=False)
     matcher.set_seq2(wanted)
     best, place = 0.0, 0
     for start in range(min(len(lines), _COMPARED)):
-        matcher.set_seq1("\n".join(line.strip() for line in lines[start : start + size])[:2000])
+        matcher.set_seq1("\n".join(line.strip()[:_LONG] for line in lines[start : start + size]))
         if matcher.real_quick_ratio() > best and matcher.quick_ratio() > best and matcher.ratio() > best:
             best, place = matcher.ratio(), start
     if best < 0.5:

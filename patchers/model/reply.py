@@ -15,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 MAX_REPLY = 256 * 1024  # characters; forty changed lines and their surroundings need a hundredth of that
 MAX_REPLACEMENTS = 40
+_MAX_QUOTE = 400  # lines
 
-_OPEN = re.compile(r"^\s*<{5,9} ?(?:SEARCH|ORIGINAL|HEAD)?\s*$")
+_OPEN = re.compile(r"^([ \t]*)<{5,9} ?(?:SEARCH|ORIGINAL|HEAD)?\s*$")
 _MIDDLE = re.compile(r"^\s*={5,9}\s*$")
 _CLOSE = re.compile(r"^\s*>{5,9} ?(?:REPLACE|UPDATED)?\s*$")
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})\s*(.*?)\s*$")
 _PATH = re.compile(r"^[\w.@+-]+(?:/[\w.@+ -]+)*$|^[/.~][^\s]*$")
-_ABSTAIN = re.compile(r"^\W*ABSTAIN\W*[:\s]\s*(.*)", re.MULTILINE | re.DOTALL)
+_ABSTAIN = re.compile(r"^[^\w\n]*ABSTAIN\b[\s:.*_-]*(.*)", re.MULTILINE | re.DOTALL)
 _NUMBERED = re.compile(r"^ *\d+\| ?")
 _HUNK = re.compile(r"^@@(?: -\d+(?:,\d+)? \+\d+(?:,\d+)?)? ?@@(.*)|^@@(.*)$")
 _REFUSED_HEADERS = ("rename ", "copy ", "deleted file", "new file", "old mode", "new mode", "GIT binary patch", "Binary files")
@@ -72,10 +73,11 @@ def read_reply(text: str, default_path: str) -> Answer:
     """The replacements of a reply. ``default_path`` is meant where a block names no file. Raises EditError."""
     if len(text) > MAX_REPLY:
         raise EditError(f"the reply has {len(text)} characters, more than {MAX_REPLY}")
-    lines = text.replace("\r\n", "\n").split("\n")
-    found = _json(text) or _blocks(lines, default_path) or _diffs(lines)
+    lines = _lines(text)
+    found = _json(text)
     if isinstance(found, Answer):
         return found
+    found = found or _blocks(lines, default_path) or _diffs(lines)
     if not found:
         reason = abstention(text)
         if reason:
@@ -85,8 +87,16 @@ def read_reply(text: str, default_path: str) -> Answer:
         raise EditError(f"the reply holds {len(found)} edits, more than {MAX_REPLACEMENTS}")
     for one in found:
         if not one.search.strip():
-            raise EditError(f"{one.path or default_path}: an edit quotes no existing line; quote the lines that it replaces or follows")
-    return Answer(tuple(found))
+            raise EditError(
+                f"{one.path[:200] or default_path}: an edit quotes no existing line; quote the lines that it replaces or follows"
+            )
+        if one.search.count("\n") >= _MAX_QUOTE:
+            raise EditError(f"{one.path[:200]}: an edit quotes {one.search.count(chr(10)) + 1} lines; quote only those that change")
+    return Answer(tuple(dict.fromkeys(found)))
+
+
+def _lines(text: str) -> list[str]:
+    return re.split(r"\r\n|\r|\n", text)
 
 
 def abstention(text: str) -> str:
@@ -99,8 +109,8 @@ def _sentence(text: str) -> str:
     return " ".join(text.partition("\n\n")[0].split())[:500]
 
 
-def _json(text: str) -> Answer | None:
-    """A whole JSON object, bare or in a fence; None when the reply is no such thing."""
+def _json(text: str) -> Answer | list[Replacement] | None:
+    """The edits of a whole JSON object, bare or in a fence, or its abstention; None when the reply is no such thing."""
     body = text.strip()
     fenced = re.fullmatch(r"```(?:json)?\s*\n(.*)\n```", body, re.DOTALL)
     body = fenced[1].strip() if fenced else body
@@ -112,7 +122,7 @@ def _json(text: str) -> Answer | None:
         return None
     if not reply.edits:
         return Answer(abstained=_sentence(reply.abstain) or "the model gives no reason")
-    return Answer(tuple(Replacement(one.path, _block(one.search.split("\n")), one.replace.rstrip("\n")) for one in reply.edits))
+    return [Replacement(_normal(one.path), _block(_lines(one.search)), _block(_lines(one.replace.rstrip("\r\n")))) for one in reply.edits]
 
 
 # Search/replace blocks
@@ -123,17 +133,30 @@ def _blocks(lines: Sequence[str], default_path: str) -> list[Replacement]:
     path = default_path
     index = 0
     while index < len(lines):
-        if not _OPEN.match(lines[index]):
+        opened = _OPEN.match(lines[index])
+        if not opened:
             index += 1
             continue
         path = _named_before(lines, index) or path
-        middle = _next(_MIDDLE, lines, index + 1)
-        close = _next(_CLOSE, lines, middle + 1) if middle else None
-        if not middle or not close or any(_OPEN.match(line) for line in lines[index + 1 : close]):
+        close = _next(_CLOSE, lines, index + 1)
+        if not close or any(_OPEN.match(line) for line in lines[index + 1 : close]):
             raise EditError("a search/replace block is not closed: the reply seems to be cut off")
+        middle = _middle(lines, index, close, opened[1])
         found.append(Replacement(path, _block(lines[index + 1 : middle]), _block(lines[middle + 1 : close])))
         index = close + 1
     return found
+
+
+def _middle(lines: Sequence[str], start: int, close: int, indent: str) -> int:
+    """Where the two sides of a block part. Of several lines of ``=`` it is the one that looks like the block's other marks."""
+    found = [index for index in range(start + 1, close) if _MIDDLE.match(lines[index])]
+    if len(found) > 1:
+        found = [index for index in found if lines[index].rstrip() == f"{indent}======="]
+    if not found:
+        raise EditError("a search/replace block has no line `=======` between its two sides")
+    if len(found) > 1:
+        raise EditError("a search/replace block holds more than one line `=======`; quote lines without such a line, or answer with a diff")
+    return found[0]
 
 
 def _next(pattern: re.Pattern[str], lines: Sequence[str], start: int) -> int | None:
@@ -155,9 +178,9 @@ def _named_before(lines: Sequence[str], index: int) -> str:
         if _CLOSE.match(line):
             return ""
         fence = _FENCE.match(line)
-        name = _path(fence[2].rpartition(" ")[2] if fence else line)
-        if name and ("." in name or "/" in name):
-            return name
+        name = _path(re.split(r"[\s:=]", fence[2])[-1] if fence else line)
+        if name and re.search(r"\.\w|^[^ ]*/[^ ]*$", name):
+            return _normal(name)
     return ""
 
 
@@ -165,6 +188,10 @@ def _path(text: str) -> str:
     """A path in its usual decorations (`x`, **x**, # x, File: x, x:), or ""."""
     bare = re.sub(r"^(?:[#>*\-\s]*)(?:file(?:name)?|path)?\s*:?\s*", "", text.strip(), flags=re.IGNORECASE).strip("`*\"': ")
     return bare if bare and _PATH.match(bare) else ""
+
+
+def _normal(path: str) -> str:
+    return path.removeprefix("./")
 
 
 # Unified diffs
@@ -177,7 +204,8 @@ def _diffs(lines: Sequence[str]) -> list[Replacement]:
         if any(line.startswith("@@") for line in lines):
             raise EditError("a diff needs its `--- a/path` and `+++ b/path` lines")
         return []
-    if any(line.startswith(_REFUSED_HEADERS) for line in lines):
+    start = next((index for index, line in enumerate(lines[:start]) if line.startswith("diff --git ")), start)
+    if any(line.startswith(_REFUSED_HEADERS) for line in lines[start:]):
         raise EditError("a diff may only change lines of existing files: no new, deleted, renamed, copied or binary files, no modes")
     from unidiff.errors import UnidiffParseError
     from unidiff.patch import PatchSet
@@ -201,15 +229,16 @@ def _diffs(lines: Sequence[str]) -> list[Replacement]:
 
 
 def _bare(name: str) -> str:
-    return name[2:] if name.startswith(("a/", "b/")) else name
+    return _normal(name[2:] if name.startswith(("a/", "b/")) else name)
 
 
 def _mended(lines: Iterable[str]) -> Iterator[str]:
     """The diff's own lines: headers, hunks with right counts, context lines whose leading space was lost."""
     hunk: list[str] | None = None
-    for line in [*lines, "```"]:
+    for line, following in pairwise([*lines, "```", ""]):
         header = _HUNK.match(line)
-        ends = header or line.startswith(("--- ", "diff ", "```", "~~~"))
+        file = line.startswith("--- ") and following.startswith("+++ ")  # else a removed line that begins with two dashes
+        ends = header or file or line.startswith(("diff -", "```", "~~~"))
         if hunk is not None and ends:
             yield from _counted(hunk)
             hunk = None
