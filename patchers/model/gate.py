@@ -24,8 +24,10 @@ _NETWORK = re.compile(
     r"(aiohttp|asyncssh|boto3|ftplib|grpc|http|httpcore|httpx|imaplib|nntplib|paramiko|poplib|pycurl|requests|smtplib|socket|socketserver|"
     r"ssl|telnetlib|urllib|urllib3|websockets?|xmlrpc)\b(?!\.(?:parse|error|HTTPStatus)\b)"
 )
-_DATA = re.compile(r"\.(\w*(Error|Exception|Timeout|Warning)|timeout|gaierror|MockTransport|Request|Response)$")
-"""Names of network libraries that reach nothing: errors, limits and messages."""
+_HARMLESS = re.compile(
+    r"(Error|Exception|Warning|[Tt]imeout|Expired|PIPE|STDOUT|DEVNULL|CompletedProcess|gaierror|herror|\.MockTransport|\.Request|\.Response)$"
+)
+"""Names of modules for the network and for programs that only say what went wrong, or how, or are messages."""
 _PROCESS = re.compile(
     r"(subprocess|pty|pexpect|sh|multiprocessing)\b|os\.(system|popen|exec\w+|spawn\w+|posix_spawn\w*|fork\w*)$|asyncio\.create_subprocess"
 )
@@ -33,13 +35,17 @@ _CODE = re.compile(
     r"(pickle|marshal|dill|shelve|jsonpickle)\.(load|loads|Unpickler|open)$|(ctypes|cffi|runpy|code|codeop|imp)\b|os\._exit$|"
     r"importlib\.(import_module|reload|util\.\w+)$|builtins\.(eval|exec|compile|__import__)$|sys\.(settrace|setprofile|modules)$"
 )
-_BUILTIN_CODE = frozenset({"eval", "exec", "compile", "__import__", "globals", "locals", "breakpoint"})
+_BUILTIN_CODE = frozenset({"eval", "exec", "compile", "__import__", "globals", "locals", "breakpoint", "__builtins__"})
+_ANYTHING = frozenset({"os", "sys", "builtins", "importlib", "shutil", "subprocess", "pickle", "posix"})
 _DELETION = re.compile(r"os\.(remove|unlink|rmdir|removedirs|truncate)$|shutil\.rmtree$")
 _DELETING_METHODS = frozenset({"unlink", "rmdir", "rmtree"})
-_MUTING = re.compile(r"#[ \t]*(?:noqa|type:\s*ignore|pyright|fixbot:|pragma|nosec|pylint|ruff:|mypy:|flake8|isort:|fmt:)", re.IGNORECASE)
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'/{}<>]+", re.IGNORECASE)
-_TESTS = re.compile(r"PYTEST|pytest|unittest\.(?:skip|mock)|\bconftest\b")
-_IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
+_MUTING = re.compile(
+    r"#[ \t]*(?:noqa|type:\s*ignore|pyright:|fixbot:|pragma:|nosec|pylint:|ruff:|mypy:|flake8:|isort:|fmt:)", re.IGNORECASE
+)
+_URL = re.compile(r"\b([a-z][a-z0-9+.-]*)://([^\s\"'/{}<>]+)", re.IGNORECASE)
+_SECURE = frozenset({"https", "wss", "ftps", "ldaps", "rediss", "amqps"})
+_TESTS = re.compile(r"PYTEST|pytest|\bTESTING\b|unittest\.(?:skip|mock)|\bconftest\b")
+_IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 
 def check_reply_patch(
@@ -76,11 +82,17 @@ def _check_text(path: str, old: bytes, new: bytes) -> None:
         raise GateError(f"{path}: the edit adds control characters or invisible ones")
     if len(_MUTING.findall(after)) > len(_MUTING.findall(before)):
         raise GateError(f"{path}: the edit mutes a check by a comment instead of fixing the code")
-    hosts = {url.lower() for url in _URL.findall(after)} - {url.lower() for url in _URL.findall(before)}
-    if hosts:
-        raise GateError(f"{path}: the edit names an address that was not there: {min(hosts)[:100]!a}")
+    known = _addresses(before)
+    hosts = {host for _, host in known}
+    strange = {(scheme, host) for scheme, host in _addresses(after) - known if scheme not in _SECURE or host not in hosts}
+    if strange:
+        raise GateError(f"{path}: the edit names an address that was not there: {'://'.join(min(strange))[:100]!a}")
     if len(_TESTS.findall(after)) > len(_TESTS.findall(before)):
         raise GateError(f"{path}: the edit makes the code aware of its tests")
+
+
+def _addresses(text: str) -> set[tuple[str, str]]:
+    return {(scheme.lower(), host.lower().rstrip(".,;:)")) for scheme, host in _URL.findall(text)}
 
 
 def _invisible(text: str) -> Counter[str]:
@@ -96,13 +108,18 @@ def _check_code(old: SourceFile, new: SourceFile, allows: Collection[str]) -> No
         before, after = old.tree, new.tree
     except SkippedFile as reason:
         raise GateError(f"{new.path}: {reason}") from None
-    if _count(after, ast.Assert) < _count(before, ast.Assert):
+    if _asserts(after) < _asserts(before):
         raise GateError(f"{new.path}: the edit removes an assert")
     known, found = Counter(_abilities(old)), Counter(_abilities(new))
-    for (ability, name), number in found.items():
-        before_it = known[ability, name]
-        if ability not in allows and (number > before_it if ability == DELETION else not before_it):
-            raise GateError(f"{new.path}: the edit brings {ability} that the code did not have: {name}")
+    for ability in (DELETION, NETWORK, PROCESS, CODE):
+        had, has = ({name: number for (one, name), number in counts.items() if one == ability} for counts in (known, found))
+        fresh = [name for name, number in has.items() if number > had.get(name, 0)]
+        if ability in (DELETION, PROCESS):  # no more of it, by whatever name
+            bad = fresh if sum(has.values()) > sum(had.values()) else []
+        else:
+            bad = [name for name in fresh if name not in had and not (name == "urllib3" and "requests" in had)]
+        if bad and ability not in allows:
+            raise GateError(f"{new.path}: the edit brings {ability} that the code did not have: {bad[0]}")
 
 
 def code_problem(source: SourceFile) -> str:
@@ -121,20 +138,23 @@ def _patched(source: SourceFile) -> frozenset[ast.AST]:
     return frozenset(call.args[0] for call in patches if source.qualified(call.args[0]) == "sys.modules")
 
 
-def _count(tree: ast.AST, kind: type[ast.AST]) -> int:
-    return sum(isinstance(node, kind) for node in descendants(tree))
+def _asserts(tree: ast.AST) -> int:
+    """How many asserts can fail."""
+    return sum(isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant) for node in descendants(tree))
 
 
 def _abilities(source: SourceFile, harmless: Collection[ast.AST] = ()) -> Iterator[tuple[str, str]]:
     """What the code can do to the world, as (ability, name): once for each place in it but the ``harmless`` ones."""
     temporary = _temporary(source)
     for node in descendants(source.tree):
-        if isinstance(node, ast.Attribute | ast.Name) and node not in harmless:
-            yield from _named(node, source)
-        if isinstance(node, ast.Call):
+        if isinstance(node, ast.Attribute | ast.Name):
+            if node not in harmless and not isinstance(source.parent(node), ast.Attribute):  # the longest chain says it all
+                yield from _named(node, source)
+        elif isinstance(node, ast.Call):
             name = _deletes(node, source)
             if name and not _names(node) & temporary:
                 yield DELETION, name
+            yield from _by_name(node, source)
 
 
 def _named(node: ast.Attribute | ast.Name, source: SourceFile) -> Iterator[tuple[str, str]]:
@@ -143,23 +163,22 @@ def _named(node: ast.Attribute | ast.Name, source: SourceFile) -> Iterator[tuple
         if isinstance(node, ast.Name) and node.id in _BUILTIN_CODE and node.id not in source.imports:
             yield CODE, node.id
         return
+    if _HARMLESS.search(origin):
+        return
     if network := _NETWORK.match(origin):
-        if origin not in ("urllib", "http") and not _names_data(node, source):
-            yield NETWORK, network[1]
+        yield NETWORK, network[1]
     elif _PROCESS.match(origin):
         yield PROCESS, origin
     elif _CODE.match(origin):
         yield CODE, origin
 
 
-def _names_data(node: ast.expr, source: SourceFile) -> bool:
-    """Whether a dotted name of a network library, or the longer one that it is part of, only stands for data."""
-    whole: ast.AST | None = node
-    while isinstance(whole, ast.Attribute | ast.Name):
-        if _DATA.search(source.qualified(whole) or ""):
-            return True
-        whole = source.parent(whole)
-    return False
+def _by_name(call: ast.Call, source: SourceFile) -> Iterator[tuple[str, str]]:
+    """A function looked up by its name in a module that could do anything: what it is cannot be told."""
+    if isinstance(call.func, ast.Name) and call.func.id in ("getattr", "vars") and call.args:
+        origin = source.qualified(call.args[0]) or ""
+        if origin in _ANYTHING or (isinstance(call.args[0], ast.Name) and call.args[0].id == "__builtins__"):
+            yield CODE, f"{call.func.id}({origin or '__builtins__'})"
 
 
 def _deletes(call: ast.Call, source: SourceFile) -> str:
@@ -172,7 +191,7 @@ def _deletes(call: ast.Call, source: SourceFile) -> str:
 
 
 def _temporary(source: SourceFile) -> frozenset[str]:
-    """Names that stand only for something made by ``tempfile`` (or None): removing that destroys nothing of anybody's."""
+    """Names that stand only for a temporary file (or None): removing that destroys nothing of anybody's."""
     bindings: list[tuple[set[str], ast.expr]] = []
     for node in descendants(source.tree):
         match node:
@@ -193,7 +212,10 @@ def _temporary(source: SourceFile) -> frozenset[str]:
 
 def _from_tempfile(value: ast.expr, source: SourceFile, known: Collection[str]) -> bool:
     calls = (part for part in descendants(value) if isinstance(part, ast.Call))
-    return not _names(value).isdisjoint(known) or any((source.qualified(call.func) or "").startswith("tempfile.") for call in calls)
+    if not _names(value).isdisjoint(known) or any((source.qualified(call.func) or "").startswith("tempfile.") for call in calls):
+        return True
+    texts = (part.value for part in descendants(value) if isinstance(part, ast.Constant) and isinstance(part.value, str))
+    return any(text.endswith((".tmp", ".temp", ".part")) for text in texts)  # what is written before it takes a file's place
 
 
 def _is_none(value: ast.expr) -> bool:
@@ -209,15 +231,22 @@ def _check_imports(changed: Mapping[str, bytes], root: Path, tracked: Collection
     for path, new in changed.items():
         if not path.endswith((".py", ".pyw")):
             continue
-        added = _imported(new) - _imported((root / path).read_bytes()) - sys.stdlib_module_names
+        added = _imports(path, new) - _imports(path, (root / path).read_bytes()) - sys.stdlib_module_names
         if added:
             unknown = sorted(added - _known(root, tracked))
             if unknown:
                 raise GateError(f"{path}: the edit needs a module that the repository does not use: {unknown[0]}")
 
 
-def _imported(data: bytes) -> set[str]:
-    return {name.decode().partition(".")[0] for name in _IMPORT.findall(data)}
+def _imports(path: str, data: bytes) -> set[str]:
+    """Top-level names of the modules that a file imports absolutely."""
+    found: set[str] = set()
+    for node in SourceFile(path, data).import_statements:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif not node.level and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 def _known(root: Path, tracked: Collection[str]) -> set[str]:
@@ -229,5 +258,5 @@ def _known(root: Path, tracked: Collection[str]) -> set[str]:
             names |= {*folders, name.removesuffix(".py")}
             full = root / path
             if full.is_file() and not full.is_symlink() and full.stat().st_size <= MAX_FILE_SIZE:
-                names |= _imported(full.read_bytes())
-    return names
+                names |= {name.decode() for name in _IMPORT.findall(full.read_bytes())}
+    return names | {"urllib3"} if "requests" in names else names  # it brings the other
