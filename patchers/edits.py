@@ -32,6 +32,7 @@ _LOCKS = {"uv.lock", "poetry.lock", "pdm.lock", "pipfile.lock", "pylock.toml", "
 _GIT = {".gitattributes", ".gitmodules", ".gitignore", ".gitconfig"}
 _BUILD = {"setup.py", "sitecustomize.py", "usercustomize.py"}
 _DEPENDENCIES = re.compile(r"(requirements|constraints)[\w.-]*\.(txt|in)$|^pyproject\.toml$|^setup\.cfg$|^pipfile$")
+_MIGRATION = re.compile(r"(?:^|/)(?:migrations?|versions)/(?:.+/)?[^/]+\.sql$")
 
 
 class GateError(Exception):
@@ -115,6 +116,8 @@ def protected(path: str, *, dependencies: bool = False) -> str:
         return "test code"
     if name in _BUILD:
         return "build or start-up script"
+    if _MIGRATION.search(lowered):
+        return "database migration, which has been applied somewhere"
     if not dependencies and _DEPENDENCIES.search(name):
         return "dependency file"
     return ""

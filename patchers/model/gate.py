@@ -24,6 +24,8 @@ _NETWORK = re.compile(
     r"(aiohttp|asyncssh|boto3|ftplib|grpc|http|httpcore|httpx|imaplib|nntplib|paramiko|poplib|pycurl|requests|smtplib|socket|socketserver|"
     r"ssl|telnetlib|urllib|urllib3|websockets?|xmlrpc)\b(?!\.(?:parse|error|HTTPStatus)\b)"
 )
+_DATA = re.compile(r"(?:\w+\.)+(?:\w*(?:Error|Exception|Warning|Timeout)|timeout|Request|Response|MockTransport)$")
+"""Names of network libraries that connect to nothing: exceptions, limits, messages, the stand-in for a transport."""
 _PROCESS = re.compile(
     r"(subprocess|pty|pexpect|sh|multiprocessing)\b|os\.(system|popen|exec\w+|spawn\w+|posix_spawn\w*|fork\w*)$|asyncio\.create_subprocess"
 )
@@ -116,9 +118,13 @@ def _count(tree: ast.AST, kind: type[ast.AST]) -> int:
 def _abilities(source: SourceFile) -> Iterator[tuple[str, str]]:
     """What the code can do to the world, as (ability, name): once for each place in it."""
     temporary = _temporary(source)
-    for node in descendants(source.tree):
+    data: set[ast.AST] = set()
+    for node in descendants(source.tree):  # outer nodes first: `httpx` in `httpx.ConnectError` comes after the whole
         if isinstance(node, ast.Attribute | ast.Name):
-            yield from _named(node, source)
+            if node not in data and _DATA.match(source.qualified(node) or ""):
+                data.update(descendants(node))
+            if node not in data:
+                yield from _named(node, source)
         elif isinstance(node, ast.Call):
             name = _deletes(node, source)
             if name and not _names(node) & temporary:
