@@ -8,7 +8,7 @@ import pytest
 
 from fixbot.detectors.finding import MODEL, Finding, Severity, Span
 from fixbot.detectors.project import discover
-from fixbot.patchers.model.context import Context, build_context
+from fixbot.patchers.model.context import Context, ContextError, build_context
 
 CLOSED = "the client is never closed"
 MAIN = """\
@@ -31,6 +31,7 @@ FILES = {
     "other/job.py": "import redis\n\n\ndef job():\n    return redis.Redis()\n",
     "alone/work.py": "import redis\n\n\ndef work():\n    return redis.Redis()\n",
     "tests/test_main.py": MAIN,
+    "tests/test_alone.py": "import sys\n\n\ndef test_alone():\n    assert sys.path\n",
 }
 
 
@@ -63,3 +64,8 @@ def test_application_of_another_form(tmp_path: Path) -> None:
 )
 def test_other_bugs_and_other_applications_are_left_out(tmp_path: Path, path: str, message: str) -> None:
     assert context(tmp_path, path, message).editable == (path,)
+
+
+def test_nothing_is_asked_about_files_that_no_fix_may_change(tmp_path: Path) -> None:
+    with pytest.raises(ContextError, match="may not be changed by a fix: test code"):
+        context(tmp_path, "tests/test_alone.py", "x")
