@@ -101,6 +101,8 @@ REFUSED = [
     "test_a.py",
     "tests/helpers.py",
     "sitecustomize.py",
+    "db/migrations/20260112_tables.sql",
+    "migration/sub/V1__tables.sql",
     "link.py",
     "folder/inside.py",
     "pipe.py",
@@ -152,6 +154,12 @@ def test_gate_allows_requirements_where_the_rule_may(tmp_path: Path) -> None:
     write_tree(tmp_path, {"requirements.txt": "a\n"})
     one = patch(b"a\n", Edit("requirements.txt", 2, 2, "b\n"), path="requirements.txt")
     assert check_patch(one, tmp_path, ["requirements.txt"], dependencies=True) == {"requirements.txt": b"a\nb\n"}
+
+
+@pytest.mark.parametrize("path", ["db/schema.sql", "migrations.sql", "app/migrations/helpers.py", "docs/migrations/plan.md"])
+def test_gate_allows_what_only_resembles_a_migration(tmp_path: Path, path: str) -> None:
+    write_tree(tmp_path, {path: "x = 1\n"})
+    assert check_patch(patch(b"x = 1\n", Edit(path, 4, 5, "2"), path=path), tmp_path, [path]) == {path: b"x = 2\n"}
 
 
 IMPORTS = [

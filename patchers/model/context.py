@@ -52,7 +52,8 @@ def tokens(text: str) -> int:
 def build_context(finding: Finding, project: Project, *, limit: int = PROMPT_TOKENS, dependencies: bool = False) -> Context:
     """Rank what explains a finding and keep what fits into ``limit`` tokens, the code that it stands in always whole.
 
-    ``dependencies`` makes requirement files editable. Raises ContextError when that code alone is too long, or cannot be read.
+    ``dependencies`` makes requirement files editable. Raises ContextError when that code alone is too long, cannot be
+    read, or nothing of what is shown may be changed.
     """
     about, rule = describe(finding), _rule(finding)
     try:
@@ -77,6 +78,8 @@ def build_context(finding: Finding, project: Project, *, limit: int = PROMPT_TOK
             lines.setdefault(one.path, {}).update(fresh)
             spent += cost
     editable = tuple(path for path in lines if not protected(path, dependencies=dependencies))
+    if not editable:
+        raise ContextError(f"{finding.path} may not be changed by a fix: {protected(finding.path, dependencies=dependencies)}")
     return Context(rule, about, "\n\n".join(_render(path, numbers) for path, numbers in lines.items()), tuple(lines), editable)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from fixbot.detectors.finding import Finding
-from fixbot.detectors.project import Project, is_test
+from fixbot.detectors.project import Project, folders_above, is_test
 from fixbot.detectors.source import Function, SkippedFile, SourceFile
 from fixbot.detectors.walk import descendants
 
@@ -22,6 +22,10 @@ _RELATED = 6
 _TABLE = re.compile(r"\b(?:from|into|update|join|table)\s+[\"`]?(\w+)", re.IGNORECASE)
 _MAX_SQL = 512 * 1024
 _ENVIRONMENT = re.compile(r"(?:^|/)\.?env\.(?:example|sample|template|dist)$")
+_LIFE = re.compile(
+    r"\b(?:lifespan|shut ?down|start-?up|never started|clos(?:ed?|es|ing)|leak(?:s|ed)?|(?:per|every|each) request)\b", re.IGNORECASE
+)
+_APPLICATIONS = frozenset({b"FastAPI", b"Flask", b"Litestar", b"Quart", b"Sanic", b"Starlette"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,15 @@ def excerpts(finding: Finding, project: Project) -> Iterator[Excerpt]:
         yield from _users(source, finding)
     yield from _settings(source, nodes, project)
     yield from _tables(nodes, project)
+    if _LIFE.search(" ".join([finding.message, *_told(finding)])):
+        yield from _application(finding.path, project)
     yield Excerpt(finding.path, max(1, first - _NEAR), min(last + _NEAR, len(source.lines)), "its neighbours")
+
+
+def _told(finding: Finding) -> Iterator[str]:
+    """What reports say of the finding."""
+    for report in finding.facts.get("reports", ()):
+        yield from (value for value in report.values() if isinstance(value, str))
 
 
 def _around(source: SourceFile, finding: Finding) -> Function | None:
@@ -265,3 +277,36 @@ def _tables(nodes: list[ast.AST], project: Project) -> Iterator[Excerpt]:
             if made and made[1] in names:
                 end = next((last for last in range(number, min(number + 60, len(lines) + 1)) if ";" in lines[last - 1]), number)
                 yield Excerpt(path, number, end, "the schema")
+
+
+def _application(near: str, project: Project) -> Iterator[Excerpt]:
+    """Where the application that a file belongs to is made, with its lifespan and imports: what begins or ends with it belongs there."""
+    above = set(folders_above(near))
+    paths = [path for path in project.files if path.rpartition("/")[0] in above and not is_test(path)]
+    for path in sorted(paths, key=lambda path: (path != near, -path.count("/"), path)):
+        try:
+            if not any(name in project.read(path) for name in _APPLICATIONS):
+                continue
+            source = project.source(path)
+            made = list(_applications(source.tree))
+        except (SkippedFile, OSError):
+            continue
+        if made:
+            lifespans = {
+                word.value.id for _, call in made for word in call.keywords if word.arg == "lifespan" and isinstance(word.value, ast.Name)
+            }
+            yield from (_whole(path, statement, "the application") for statement, _ in made)
+            yield from (_whole(path, node, "the application") for name, node in _definitions(source).items() if name in lifespans)
+            if path != near:
+                yield from (_whole(path, node, "imports") for node in source.tree.body if isinstance(node, ast.Import | ast.ImportFrom))
+            return
+
+
+def _applications(tree: ast.Module) -> Iterator[tuple[ast.stmt, ast.Call]]:
+    """Assignments of a web application that is made there."""
+    for node in descendants(tree):
+        match node:
+            case ast.Assign(value=ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) as call) if name.encode() in _APPLICATIONS:
+                yield node, call
+            case _:
+                pass

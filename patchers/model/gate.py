@@ -13,6 +13,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
+from fixbot.detectors.knowledge import table
+from fixbot.detectors.manifests import Format, format_of, read_manifest
 from fixbot.detectors.project import MAX_FILE_SIZE
 from fixbot.detectors.source import SkippedFile, SourceFile
 from fixbot.detectors.walk import descendants
@@ -227,13 +231,16 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def _check_imports(changed: Mapping[str, bytes], root: Path, tracked: Collection[str]) -> None:
-    """Refuse an import of something that is neither the standard library's nor imported or defined anywhere in the repository."""
+    """Refuse an import of what is neither the standard library's nor imported, defined or declared anywhere in the repository."""
     for path, new in changed.items():
         if not path.endswith((".py", ".pyw")):
             continue
         added = _imports(path, new) - _imports(path, (root / path).read_bytes()) - sys.stdlib_module_names
         if added:
             unknown = sorted(added - _known(root, tracked))
+            declared = _declared(root, tracked) if unknown else frozenset[str]()
+            makers = table("distributions")["distributions"]
+            unknown = [name for name in unknown if declared.isdisjoint(map(canonicalize_name, [name, *makers.get(name, ())]))]
             if unknown:
                 raise GateError(f"{path}: the edit needs a module that the repository does not use: {unknown[0]}")
 
@@ -256,7 +263,17 @@ def _known(root: Path, tracked: Collection[str]) -> set[str]:
         if path.endswith(".py"):
             *folders, name = path.split("/")
             names |= {*folders, name.removesuffix(".py")}
-            full = root / path
-            if full.is_file() and not full.is_symlink() and full.stat().st_size <= MAX_FILE_SIZE:
-                names |= {name.decode() for name in _IMPORT.findall(full.read_bytes())}
+            names |= {name.decode() for name in _IMPORT.findall(_content(root / path))}
     return names | {"urllib3"} if "requests" in names else names  # it brings the other
+
+
+def _declared(root: Path, tracked: Collection[str]) -> frozenset[str]:
+    """The distributions that requirement files of the repository name."""
+    kinds = ((path, format_of(path)) for path in tracked)
+    manifests = (read_manifest(path, _content(root / path), kind) for path, kind in kinds if kind not in (None, Format.SCRIPT))
+    return frozenset(canonicalize_name(one.name) for manifest in manifests if manifest for one in manifest.declarations)
+
+
+def _content(full: Path) -> bytes:
+    regular = full.is_file() and not full.is_symlink() and full.stat().st_size <= MAX_FILE_SIZE
+    return full.read_bytes() if regular else b""
