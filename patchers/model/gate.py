@@ -24,6 +24,8 @@ _NETWORK = re.compile(
     r"(aiohttp|asyncssh|boto3|ftplib|grpc|http|httpcore|httpx|imaplib|nntplib|paramiko|poplib|pycurl|requests|smtplib|socket|socketserver|"
     r"ssl|telnetlib|urllib|urllib3|websockets?|xmlrpc)\b(?!\.(?:parse|error|HTTPStatus)\b)"
 )
+_DATA = re.compile(r"\.(\w*(Error|Exception|Timeout|Warning)|timeout|gaierror|MockTransport|Request|Response)$")
+"""Names of network libraries that reach nothing: errors, limits and messages."""
 _PROCESS = re.compile(
     r"(subprocess|pty|pexpect|sh|multiprocessing)\b|os\.(system|popen|exec\w+|spawn\w+|posix_spawn\w*|fork\w*)$|asyncio\.create_subprocess"
 )
@@ -104,8 +106,11 @@ def _check_code(old: SourceFile, new: SourceFile, allows: Collection[str]) -> No
 
 
 def code_problem(source: SourceFile) -> str:
-    """What new code does that a fix's test must not: reach the network, start programs, run made-up code. Raises SkippedFile."""
-    found = next((one for one in _abilities(source) if one[0] in (NETWORK, PROCESS, CODE)), None)
+    """What new code does that a fix's test must not: reach the network, start programs, run made-up code. Raises SkippedFile.
+
+    A test may say which modules are loaded: that is how one shows what happens when an import fails.
+    """
+    found = next((one for one in _abilities(source) if one[0] in (NETWORK, PROCESS, CODE) and one[1] != "sys.modules"), None)
     return f"{source.path} brings {found[0]}: {found[1]}" if found else ""
 
 
@@ -132,12 +137,22 @@ def _named(node: ast.Attribute | ast.Name, source: SourceFile) -> Iterator[tuple
             yield CODE, node.id
         return
     if network := _NETWORK.match(origin):
-        if origin not in ("urllib", "http"):
+        if origin not in ("urllib", "http") and not _names_data(node, source):
             yield NETWORK, network[1]
     elif _PROCESS.match(origin):
         yield PROCESS, origin
     elif _CODE.match(origin):
         yield CODE, origin
+
+
+def _names_data(node: ast.expr, source: SourceFile) -> bool:
+    """Whether a dotted name of a network library, or the longer one that it is part of, only stands for data."""
+    whole: ast.AST | None = node
+    while isinstance(whole, ast.Attribute | ast.Name):
+        if _DATA.search(source.qualified(whole) or ""):
+            return True
+        whole = source.parent(whole)
+    return False
 
 
 def _deletes(call: ast.Call, source: SourceFile) -> str:
