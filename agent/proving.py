@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from fixbot.agent.commits import patch_json
@@ -51,9 +51,10 @@ def prove(
         session.emit(Progress("proof tests", 0, len(wanted)))
         with ThreadPoolExecutor(session.settings.model_jobs) as pool:
             trials = list(pool.map(_write, _prepare(session, rounds, tree, wanted)))
+        shared = _shared(runner, tree, accepted, trials, lines)
         proofs: dict[str, Proof] = {}
         for number, (patch, trial) in enumerate(zip(wanted, trials, strict=True), 1):
-            proofs[patch.finding] = _try(runner, tree, accepted, patch, trial, lines[patch.finding])
+            proofs[patch.finding] = _try(runner, tree, accepted, patch, trial, lines[patch.finding], shared.get(trial.path))
             conversation = rounds.conversations.get(patch.finding)
             if conversation is not None:
                 conversation.spend.merge(trial.writer.spend)
@@ -90,21 +91,54 @@ def _write(trial: _Trial) -> _Trial:
         return _Trial(trial.writer, trial.path, reason=str(error))
 
 
-def _try(runner: SuiteRunner, tree: Tree, accepted: Sequence[Patch], patch: Patch, trial: _Trial, lines: Lines) -> Proof:
-    """Run the test without the fix, with it, and without it among the others; a test that shows nothing may be written anew."""
+_Pair = tuple[SuiteResult, SuiteResult]
+"""A test's runs without and with the fixes."""
+
+
+def _shared(
+    runner: SuiteRunner, tree: Tree, accepted: Sequence[Patch], trials: Sequence[_Trial], lines: Mapping[str, Lines]
+) -> dict[str, _Pair]:
+    """All tests at once, without and with all fixes: what that says of each one, by its path. Nothing where a run did not end well."""
+    tests = {trial.path: trial.source.encode() for trial in trials if not trial.reason}
+    if len(tests) < 2:
+        return {}
+    fixed = apply_patches(accepted, tree.base(accepted)) | tests
+    before = runner.run(tree.commit, tests, label=f"{len(tests)} proof tests without the fixes", files=tuple(tests))
+    after = runner.run(
+        tree.commit, fixed, label=f"{len(tests)} proof tests with the fixes", files=tuple(tests), watch=watched(lines.values())
+    )
+    if not before.complete or not after.complete:
+        return {}
+    return {path: (_only(before, path), _only(after, path)) for path in tests}
+
+
+def _only(run: SuiteResult, path: str) -> SuiteResult:
+    """What a run says of the tests of one file."""
+    tests = {name: test for name, test in run.tests.items() if name.partition("::")[0] == path}
+    return replace(run, tests=tests, collection_errors={name: text for name, text in run.collection_errors.items() if name == path})
+
+
+def _try(
+    runner: SuiteRunner, tree: Tree, accepted: Sequence[Patch], patch: Patch, trial: _Trial, lines: Lines, known: _Pair | None
+) -> Proof:
+    """Run the test without the fix, with it, and without it among the others; a test that shows nothing may be written anew.
+
+    ``known`` are the first two of these runs, where they were made already.
+    """
     source, reason = trial.source, trial.reason
     base = tree.base(accepted)
-    others = apply_patches([other for other in accepted if other is not patch], base)
-    while not reason:
+    fixed, others = apply_patches(accepted, base), apply_patches([other for other in accepted if other is not patch], base)
+
+    def run(label: str, overlay: Mapping[str, bytes], watch: Lines | None = None) -> SuiteResult:
         test = {trial.path: source.encode()}
-        before = runner.run(tree.commit, test, label="proof test without the fix", files=(trial.path,))
-        after = runner.run(
-            tree.commit, apply_patches(accepted, base) | test, label="proof test with the fix", files=(trial.path,), watch=watched([lines])
-        )
+        return runner.run(tree.commit, {**overlay, **test}, label=label, files=(trial.path,), watch=watched([watch or {}]))
+
+    while not reason:
+        before, after = known or (run("proof test without the fix", {}), run("proof test with the fix", fixed, lines))
+        known = None
         problem, output = _problem(before, after)
         if not problem:
-            reverted = runner.run(tree.commit, others | test, label="proof test, fix taken back", files=(trial.path,))
-            problem = "the test passes when only this fix is taken back" if _passes(reverted) else ""
+            problem = "the test passes when only this fix is taken back" if _passes(run("proof test, fix taken back", others)) else ""
         if not problem:
             return Proof(trial.path, source, True, executed=_executed(lines, after))
         try:
