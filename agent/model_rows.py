@@ -25,7 +25,7 @@ class Fate(StrEnum):
     REJECTED = "rejected by tests"
     UNVERIFIABLE = "unverifiable"
     ABSTAINED = "abstained"
-    OVER_BUDGET = "over-budget"
+    OVER_BUDGET = "over-budget"  # not asked, or not asked again
     CODEMOD = "fixed by a codemod"  # no model needed
     GONE = "gone after another fix"  # its own was not tried
     NO_REPLY = "no reply"  # asked, but the script has none
@@ -34,7 +34,7 @@ class Fate(StrEnum):
 
 ACCEPTED = (Fate.FIXED, Fate.WRONG)
 FAILED = (Fate.REFUSED, Fate.REJECTED, Fate.UNVERIFIABLE)
-ASKED = (*ACCEPTED, *FAILED, Fate.ABSTAINED, Fate.OVER_BUDGET)
+ASKED = (*ACCEPTED, *FAILED, Fate.ABSTAINED)
 _FATES = {
     Status.REGRESSED: Fate.REJECTED,
     Status.FAILED: Fate.REFUSED,
@@ -174,7 +174,7 @@ def _row(bug: Bug, outcomes: Sequence[Outcome], prompts: Mapping[str, int], hidd
     grade, proof = "", False
     if by_codemod is not None:
         fate, reason = Fate.CODEMOD, "" if hidden is not False else "its hidden test fails"
-    elif not asked:
+    elif not asked and fate is not Fate.OVER_BUDGET:
         fate = Fate.NOT_ASKED
     elif best.status is Status.FIXED and best.patch is None:
         fate = Fate.GONE
