@@ -181,7 +181,7 @@ def _give_up(session: Session, rounds: Rounds, finding: Finding, reason: str) ->
     if last is not None and last.reason == reason:
         decide(session, rounds, replace(last.outcome, spend=spend))
     else:
-        decide(session, rounds, Outcome(finding, Status.FAILED, reason, spend=spend))
+        decide(session, rounds, Outcome(finding, Status.FAILED, reason.partition("\n")[0], spend=spend))  # the rest is for the model
 
 
 def _spend(rounds: Rounds, finding: Finding) -> dict[str, Any] | None:

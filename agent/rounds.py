@@ -131,25 +131,43 @@ def _disjoint(found: Proposed) -> tuple[list[Patch], set[str]]:
 
 
 def _recheck(
-    session: Session, rounds: Rounds, tree: Tree, batch: list[Patch], originals: Mapping[str, Finding]
+    session: Session, rounds: Rounds, tree: Tree, batch: Sequence[Patch], originals: Mapping[str, Finding]
 ) -> tuple[list[Patch], set[str]]:
     """Run the detectors on the patched tree; drop patches that leave their finding or bring a new one.
 
-    The second value are the findings whose fix a model shall mend.
+    A patch that is only wrong beside another one waits for the next round. The second value are the findings that are not done: those
+    and the ones whose fix a model shall mend.
     """
+    objected = _objections(session, tree, batch)
+    good = [patch for patch in batch if patch.finding not in objected]
+    if objected and good and _objections(session, tree, good):
+        good, objected = [], {patch.finding: "" for patch in batch}
     again: set[str] = set()
-    while batch:
-        after, errors = _patched(session, tree, batch)
-        gone = Counter(identity(tree.findings[patch.finding]) for patch in batch)
-        bad = [(patch, why) for patch in batch if (why := _objection(patch, tree, gone, after, errors))]
-        if not bad:
-            break
-        for patch, why in bad:
-            batch = [other for other in batch if other is not patch]
-            outcome = Outcome(originals[patch.finding], Status.FAILED, why, patch_json(patch, tree))
-            if retry(session, rounds, outcome, why):
-                again.add(patch.finding)
-    return batch, again
+    for patch in batch:
+        if patch.finding not in objected:
+            continue
+        if len(batch) > 1 and not _objections(session, tree, [*good, patch]):
+            good.append(patch)
+            continue
+        alone = objected if len(batch) == 1 else _objections(session, tree, [patch])
+        if not alone:
+            again.add(patch.finding)  # right by itself: on top of the others it may be seen for what it is
+            continue
+        why = alone[patch.finding]
+        outcome = Outcome(originals[patch.finding], Status.FAILED, why, patch_json(patch, tree))
+        if retry(session, rounds, outcome, why):
+            again.add(patch.finding)
+    order = {patch.finding: index for index, patch in enumerate(batch)}
+    return sorted(good, key=lambda patch: order[patch.finding]), again
+
+
+def _objections(session: Session, tree: Tree, batch: Sequence[Patch]) -> dict[str, str]:
+    """What is wrong with patches when they are applied together, by finding."""
+    if not batch:
+        return {}
+    after, errors = _patched(session, tree, batch)
+    gone = Counter(identity(tree.findings[patch.finding]) for patch in batch)
+    return {patch.finding: why for patch in batch if (why := _objection(patch, tree, gone, after, errors))}
 
 
 def _patched(session: Session, tree: Tree, batch: Sequence[Patch]) -> tuple[Counter[Identity], dict[str, str]]:
