@@ -225,3 +225,19 @@ def test_secrets_are_masked_before_they_are_sent(tmp_path: Path) -> None:
     assert secret not in sent[1].content
     assert secret in secrets.values()
     assert '   2|     api_key = "<secret-1>"' in sent[1].content
+
+
+def test_what_a_report_says_is_shown(tmp_path: Path) -> None:
+    entry = {
+        "report": "BUGS.md",
+        "id": "BUG-1",
+        "heading": "Wrong row",
+        "text": "The first row\n```\nmay be missing.",
+        "problem": "row[0]",
+        "fix": "if row is None: return 0",
+        "done": False,
+    }
+    found = context(tmp_path, finding(20, facts={"reports": [entry], "placed_by": "code"}))
+    assert "````\nThe first row\n```\nmay be missing.\n````" in found.finding
+    assert "if row is None: return 0" in found.finding
+    assert "laced by" not in found.finding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fixbot.detectors.finding import Finding
@@ -20,6 +20,7 @@ BYTES_PER_TOKEN = 3.5
 PROMPT_TOKENS = 6000
 _PAGE = 1500  # characters of the rule's page
 _TEXT = 3000  # characters of a report's or a test's text
+_REPORTS = 3  # entries of reports
 _SECTIONS = ("Why it is a bug", "Fix")
 
 
@@ -118,10 +119,19 @@ def describe(finding: Finding) -> str:
     rows[0] += f", in `{finding.scope}`" if finding.scope else ""
     rows.append(f"Message: {plain(finding.message)}")
     rows += [f"See also {plain(place.path)}, line {place.line}: {plain(place.message)}" for place in finding.related]
-    for name, value in finding.facts.items():
+    for name, value in _said(finding):
         if isinstance(value, str) and value.strip():
-            rows.append(f"{name.replace('_', ' ').capitalize()}:\n{fenced(plain(value[:_TEXT]))}")
+            rows.append(f"{plain(name[:200]).replace('_', ' ').capitalize()}:\n{fenced(plain(value[:_TEXT]))}")
     return "\n".join(rows)
+
+
+def _said(finding: Finding) -> Iterator[tuple[str, object]]:
+    """Facts to show; of a bug report what its entries say, not how they were placed."""
+    yield from ((name, value) for name, value in finding.facts.items() if name != "placed_by")
+    for entry in finding.facts.get("reports", ())[:_REPORTS]:
+        yield f"{entry['heading']} (a report)", entry["text"]
+        if entry["fix"] and entry["fix"] not in entry["text"]:
+            yield "fix that the report proposes", entry["fix"]
 
 
 def _rule(finding: Finding) -> str:
