@@ -152,12 +152,16 @@ def _ask(session: Session, rounds: Rounds, tree: Tree, finding: Finding) -> list
         session.settings.max_lines,
     )
     feedback = rounds.feedback.get(finding.fingerprint)
-    if feedback is not None:
-        found = [conversation.repair(rules, feedback.reason, feedback.output)]
-    elif conversation.answered:
-        found = [conversation.redo(rules)]
-    else:
-        found = conversation.propose(rules, session.settings.candidates)
+    try:
+        if feedback is not None:
+            found = [conversation.repair(rules, feedback.reason, feedback.output)]
+        elif conversation.answered:
+            found = [conversation.redo(rules)]
+        else:
+            found = conversation.propose(rules, session.settings.candidates)
+    except EndpointError as error:
+        rounds.model_problem = rounds.model_problem or str(error)  # at once, so that the others need not ask
+        raise
     conversation.resume_at(found[0])
     return found
 

@@ -21,6 +21,7 @@ BYTES_PER_TOKEN = 3.5
 PROMPT_TOKENS = 6000
 _PAGE = 1500  # characters of the rule's page
 _TEXT = 3000  # characters of a report's or a test's text
+_REPORTS = 3  # entries of reports
 _SECTIONS = ("Why it is a bug", "Fix")
 
 
@@ -122,8 +123,8 @@ def describe(finding: Finding) -> str:
     rows[0] += f", in `{finding.scope}`" if finding.scope else ""
     rows.append(f"Message: {plain(finding.message)}")
     rows += [f"See also {plain(place.path)}, line {place.line}: {plain(place.message)}" for place in finding.related]
-    rows += [row for report in finding.facts.get("reports", ()) for row in _texts(report, ("heading", "text", "problem", "fix"))]
-    rows += _texts(finding.facts, ("failing_tests", "test", "traceback"))
+    rows += [row for report in finding.facts.get("reports", ())[:_REPORTS] for row in _texts(report, ("heading", "text", "problem", "fix"))]
+    rows += _texts(finding.facts, [name for name in finding.facts if name != "placed_by"])
     return "\n".join(rows)
 
 
