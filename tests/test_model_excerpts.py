@@ -85,3 +85,32 @@ def test_neighbours_come_last(tmp_path: Path) -> None:
     found = list(excerpts(finding, discover(tmp_path)))
     assert found[-1].why == "its neighbours"
     assert (found[-1].first, found[-1].last) == (found[0].first - 20, found[0].last + 20)
+
+
+def test_methods_of_the_one_instance_of_a_class(tmp_path: Path) -> None:
+    service = (
+        "class Service:\n    def send(self, text):\n        text = text.strip()\n        line = text.encode()\n        queue.append(line)\n"
+        "        return len(line)\n\n    def close(self):\n        queue.clear()\n\n\nqueue = []\nservice = Service()\n"
+    )
+    write(tmp_path, service=service, use="from service import service\n\n\ndef tell(name):\n    return service.send(name)\n")
+    used = shown(tmp_path, "use.py", 5)["used"]
+    assert "        return len(line)\n" in used
+    assert "def close" not in used
+    write(tmp_path, service=service + FILLER + "def tell(name):\n    return service.send(name)\n")
+    used = shown(tmp_path, "service.py", 14 + 4 * 20)["used"]
+    assert "        return len(line)\n" in used
+    write(tmp_path, use="from service import Service\n\n\ndef tell(name):\n    return Service.send(name)\n", service=service)
+    assert shown(tmp_path, "use.py", 5)["used"].startswith("class Service:")
+
+
+def test_what_an_application_registers(tmp_path: Path) -> None:
+    made = "from fastapi import FastAPI\n\nimport users\n\napp = FastAPI()\n"
+    write(
+        tmp_path,
+        routes="from fastapi import APIRouter\n\nrouter = APIRouter()\n",
+        main=made + "app.include_router(users.router)\nother.include_router(None)\n",
+    )
+    finding = Finding("reported-bug", Severity.HIGH, "routes.py", Span(3, 1, 3, 1), "The router is never registered", fix=MODEL)
+    found = "".join(text(tmp_path, one) for one in excerpts(finding, discover(tmp_path)) if one.why == "the application")
+    assert found == "app = FastAPI()\napp.include_router(users.router)\n"
+    assert "the application" not in shown(tmp_path, "routes.py", 3)

@@ -4,38 +4,23 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 
 from fixbot.detectors.finding import Finding
-from fixbot.detectors.project import Project, folders_above, is_test
+from fixbot.detectors.project import Project, is_test
 from fixbot.detectors.source import Function, SkippedFile, SourceFile
 from fixbot.detectors.walk import descendants
+from fixbot.patchers.model.application import application, concerns
+from fixbot.patchers.model.places import LONG, Excerpt, definitions, fields, head, start, whole
 
 _AROUND = 12  # lines before and after a finding that stands in no function
 _NEAR = 20  # lines before and after the function: how the code around does such things
-_WHOLE = 12  # longer statements are shown by their head
-_CLASS = 40
 _CALLERS = 3
 _RELATED = 6
 _TABLE = re.compile(r"\b(?:from|into|update|join|table)\s+[\"`]?(\w+)", re.IGNORECASE)
 _MAX_SQL = 512 * 1024
 _ENVIRONMENT = re.compile(r"(?:^|/)\.?env\.(?:example|sample|template|dist)$")
-_LIFE = re.compile(
-    r"\b(?:lifespan|shut ?down|start-?up|never started|clos(?:ed?|es|ing)|leak(?:s|ed)?|(?:per|every|each) request)\b", re.IGNORECASE
-)
-_APPLICATIONS = frozenset({b"FastAPI", b"Flask", b"Litestar", b"Quart", b"Sanic", b"Starlette"})
-
-
-@dataclass(frozen=True, slots=True)
-class Excerpt:
-    """Lines ``first`` to ``last`` (1-based, inclusive) of a file, and what they are there for."""
-
-    path: str
-    first: int
-    last: int
-    why: str
 
 
 def excerpts(finding: Finding, project: Project) -> Iterator[Excerpt]:
@@ -47,11 +32,11 @@ def excerpts(finding: Finding, project: Project) -> Iterator[Excerpt]:
     source = project.source(finding.path)
     around = _around(source, finding)
     last = max(around.end_lineno or around.lineno, finding.span.end_line) if around else finding.span.end_line + _AROUND
-    first = min(_start(around), finding.span.line) if around else max(1, finding.span.line - _AROUND)
+    first = min(start(around), finding.span.line) if around else max(1, finding.span.line - _AROUND)
     yield Excerpt(finding.path, first, min(last, len(source.lines)), "the finding")
     for statement in source.tree.body:
         if _imports(statement):
-            yield _whole(finding.path, statement, "imports")
+            yield whole(finding.path, statement, "imports")
     yield from _related(finding, project)
     nodes = [node for node in descendants(source.tree) if first <= getattr(node, "lineno", 0) <= last]
     yield from _used(source, nodes, project)
@@ -62,8 +47,8 @@ def excerpts(finding: Finding, project: Project) -> Iterator[Excerpt]:
         yield from _users(source, finding)
     yield from _settings(source, nodes, project)
     yield from _tables(nodes, project)
-    if _LIFE.search(" ".join([finding.message, *_told(finding)])):
-        yield from _application(finding.path, project)
+    if concerns(" ".join([finding.message, *_told(finding)])):
+        yield from application(finding.path, project)
     yield Excerpt(finding.path, max(1, first - _NEAR), min(last + _NEAR, len(source.lines)), "its neighbours")
 
 
@@ -78,14 +63,9 @@ def _around(source: SourceFile, finding: Finding) -> Function | None:
     functions = [
         node
         for node in descendants(source.tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and _start(node) <= finding.span.line <= (node.end_lineno or node.lineno)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and start(node) <= finding.span.line <= (node.end_lineno or node.lineno)
     ]
     return min(functions, key=lambda node: node.lineno, default=None)
-
-
-def _start(node: Function | ast.ClassDef) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def _imports(statement: ast.stmt) -> bool:
@@ -99,30 +79,6 @@ def _imports(statement: ast.stmt) -> bool:
             return False
 
 
-def _whole(path: str, node: ast.stmt, why: str) -> Excerpt:
-    return Excerpt(path, node.lineno, min(node.end_lineno or node.lineno, node.lineno + _CLASS), why)
-
-
-def _head(path: str, node: ast.stmt, why: str) -> Excerpt:
-    """A definition's signature, with the first line of its docstring; a short statement whole."""
-    end = node.end_lineno or node.lineno
-    if isinstance(node, ast.ClassDef):
-        last = end if end - node.lineno < _CLASS else max([node.lineno, *_fields(node)])
-        return Excerpt(path, _start(node), min(last, node.lineno + _CLASS), why)
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        last = end if end - node.lineno < 4 else node.body[0].lineno if ast.get_docstring(node) else node.body[0].lineno - 1
-        return Excerpt(path, _start(node), max(last, node.lineno), why)
-    return Excerpt(path, node.lineno, min(end, node.lineno + _WHOLE), why)
-
-
-def _fields(node: ast.ClassDef) -> Iterator[int]:
-    """Where the class's fields end: its assignments before the first method."""
-    for statement in node.body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-            return
-        yield statement.end_lineno or statement.lineno
-
-
 def _related(finding: Finding, project: Project) -> Iterator[Excerpt]:
     for place in finding.related[:_RELATED]:
         first, last = max(1, place.line - 3), place.line + 5
@@ -132,19 +88,20 @@ def _related(finding: Finding, project: Project) -> Iterator[Excerpt]:
             except (SkippedFile, OSError):
                 continue
             owner = next((node for node in tree.body if node.lineno <= place.line <= (node.end_lineno or node.lineno)), None)
-            if owner is not None and (owner.end_lineno or owner.lineno) - owner.lineno < _CLASS:
+            if owner is not None and (owner.end_lineno or owner.lineno) - owner.lineno < LONG:
                 first, last = owner.lineno, owner.end_lineno or owner.lineno
         yield Excerpt(place.path, first, last, "related")
 
 
 def _used(source: SourceFile, nodes: list[ast.AST], project: Project) -> Iterator[Excerpt]:
     """Where the names that the code uses are defined: in this file, or in files of the project that it imports them from."""
-    own = _definitions(source)
+    own = definitions(source)
     names = list(dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name)))
+    members = {(node.value.id, node.attr) for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
     for name in names:
         if name in own:
-            yield _head(source.path, own[name], "used")
-    members = {(node.value.id, node.attr) for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
+            yield head(source.path, own[name], "used")
+            yield from _methods(source.path, name, own, {member for owner, member in members if owner == name})
     for name in names:
         origin = source.imports.get(name)
         if origin:
@@ -161,14 +118,28 @@ def _imported(importer: str, name: str, origin: str, members: set[tuple[str, str
     if path is None or is_test(path):
         return
     try:
-        found = _definitions(project.source(path))
+        found = definitions(project.source(path))
     except (SkippedFile, OSError):
         return
     for one in sorted(set(wanted)):
         if one in found:
-            yield _head(path, found[one], "used")
+            yield head(path, found[one], "used")
+            if one == member:
+                yield from _methods(path, one, found, {attribute for owner, attribute in members if owner == name})
         elif member and one == member and one not in project.source(path).imports:
             yield from _elsewhere(one, project)
+
+
+def _methods(path: str, name: str, found: Mapping[str, ast.stmt], wanted: Collection[str]) -> Iterator[Excerpt]:
+    """What the wanted methods do where a name is the one instance of a class, as ``service = Service()``."""
+    match found.get(name):
+        case ast.Assign(value=ast.Call(func=ast.Name(id=kind))) | ast.AnnAssign(value=ast.Call(func=ast.Name(id=kind))):
+            owner = found.get(kind)
+        case _:
+            return
+    for node in owner.body if isinstance(owner, ast.ClassDef) else ():
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name in wanted:
+            yield whole(path, node, "used")
 
 
 def _elsewhere(name: str, project: Project) -> Iterator[Excerpt]:
@@ -178,7 +149,7 @@ def _elsewhere(name: str, project: Project) -> Iterator[Excerpt]:
         try:
             if is_test(path) or not pattern.search(project.read(path)):
                 continue
-            yield _head(path, _definitions(project.source(path))[name], "defined here")
+            yield head(path, definitions(project.source(path))[name], "defined here")
         except (KeyError, SkippedFile, OSError):
             continue
 
@@ -197,7 +168,7 @@ def _users(source: SourceFile, finding: Finding) -> Iterator[Excerpt]:
     functions = (node for node in descendants(source.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     users = (node for node in functions if any(isinstance(part, ast.Name) and part.id in names for part in descendants(node)))
     for node in islice(users, _CALLERS):
-        yield Excerpt(source.path, _start(node), min(node.end_lineno or node.lineno, node.lineno + _CLASS), "uses it")
+        yield Excerpt(source.path, start(node), min(node.end_lineno or node.lineno, node.lineno + LONG), "uses it")
 
 
 def _settings(source: SourceFile, nodes: list[ast.AST], project: Project) -> Iterator[Excerpt]:
@@ -207,23 +178,7 @@ def _settings(source: SourceFile, nodes: list[ast.AST], project: Project) -> Ite
         return
     above = [path for path in project.others if _ENVIRONMENT.search(path) and source.path.startswith(path.rpartition("/")[0])]
     for path in sorted(above, key=lambda path: path.count("/"), reverse=True)[:1]:
-        yield Excerpt(path, 1, _CLASS, "settings")
-
-
-def _definitions(source: SourceFile) -> dict[str, ast.stmt]:
-    """Module-level names with the statement that defines them."""
-    found: dict[str, ast.stmt] = {}
-    for node in source.tree.body:
-        match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                found[name] = node
-            case ast.Assign(targets=targets):
-                found.update((target.id, node) for target in targets if isinstance(target, ast.Name))
-            case ast.AnnAssign(target=ast.Name(id=name)):
-                found[name] = node
-            case _:
-                pass
-    return found
+        yield Excerpt(path, 1, LONG, "settings")
 
 
 def _class(source: SourceFile, around: Function) -> Iterator[Excerpt]:
@@ -231,10 +186,10 @@ def _class(source: SourceFile, around: Function) -> Iterator[Excerpt]:
     owner = source.enclosing(around, ast.ClassDef)
     if owner is None:
         return
-    yield Excerpt(source.path, _start(owner), max([owner.lineno, *_fields(owner)]), "the class")
+    yield Excerpt(source.path, start(owner), max([owner.lineno, *fields(owner)]), "the class")
     for node in owner.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__" and node is not around:
-            yield Excerpt(source.path, node.lineno, min(node.end_lineno or node.lineno, node.lineno + _CLASS), "the class")
+            yield Excerpt(source.path, node.lineno, min(node.end_lineno or node.lineno, node.lineno + LONG), "the class")
 
 
 def _callers(source: SourceFile, around: Function, project: Project) -> Iterator[Excerpt]:
@@ -277,36 +232,3 @@ def _tables(nodes: list[ast.AST], project: Project) -> Iterator[Excerpt]:
             if made and made[1] in names:
                 end = next((last for last in range(number, min(number + 60, len(lines) + 1)) if ";" in lines[last - 1]), number)
                 yield Excerpt(path, number, end, "the schema")
-
-
-def _application(near: str, project: Project) -> Iterator[Excerpt]:
-    """Where the application that a file belongs to is made, with its lifespan and imports: what begins or ends with it belongs there."""
-    above = set(folders_above(near))
-    paths = [path for path in project.files if path.rpartition("/")[0] in above and not is_test(path)]
-    for path in sorted(paths, key=lambda path: (path != near, -path.count("/"), path)):
-        try:
-            if not any(name in project.read(path) for name in _APPLICATIONS):
-                continue
-            source = project.source(path)
-            made = list(_applications(source.tree))
-        except (SkippedFile, OSError):
-            continue
-        if made:
-            lifespans = {
-                word.value.id for _, call in made for word in call.keywords if word.arg == "lifespan" and isinstance(word.value, ast.Name)
-            }
-            yield from (_whole(path, statement, "the application") for statement, _ in made)
-            yield from (_whole(path, node, "the application") for name, node in _definitions(source).items() if name in lifespans)
-            if path != near:
-                yield from (_whole(path, node, "imports") for node in source.tree.body if isinstance(node, ast.Import | ast.ImportFrom))
-            return
-
-
-def _applications(tree: ast.Module) -> Iterator[tuple[ast.stmt, ast.Call]]:
-    """Assignments of a web application that is made there."""
-    for node in descendants(tree):
-        match node:
-            case ast.Assign(value=ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) as call) if name.encode() in _APPLICATIONS:
-                yield node, call
-            case _:
-                pass
