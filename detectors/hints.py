@@ -26,20 +26,12 @@ class Hints:
         self._always = self._by_part.get(b"", [])
         self._seen: set[bytes] = set()
         self._parts: dict[bytes, list[bytes]] = {}  # word -> the parts of hints in it
-        self._telling: set[bytes] = set()
 
-    def present(self, data: bytes, known: frozenset[bytes]) -> set[bytes]:
-        """The hints that occur in a file, which has the ``known`` words."""
+    def learn(self, known: frozenset[bytes]) -> None:
+        """Look at words: the more at once, the cheaper. All words of a file must have been learnt before ``present`` is asked about it."""
         if len(self._seen) > _MOST:
-            self._seen, self._parts, self._telling = set(), {}, set()
+            self._seen, self._parts = set(), {}
         new = known - self._seen
-        if new:
-            self._learn(new)
-        parts = {part for word in known & self._telling for part in self._parts[word]} | (known & self._whole)
-        found = {hint for part in parts for hint in self._by_part[part] if hint == part or hint in data}
-        return found.union(hint for hint in self._always if hint in data) if self._always else found
-
-    def _learn(self, new: frozenset[bytes]) -> None:
         self._seen |= new
         text = b" ".join(new)
         for part in self._inside:
@@ -48,8 +40,13 @@ class Hints:
                 end = text.find(b" ", place) % (len(text) + 1)
                 word = text[text.rfind(b" ", 0, place) + 1 : end]
                 self._parts.setdefault(word, []).append(part)
-                self._telling.add(word)
                 place = text.find(part, end)
+
+    def present(self, data: bytes, known: frozenset[bytes]) -> set[bytes]:
+        """The hints that occur in a file, which has the ``known`` words."""
+        parts = {part for word in known.intersection(self._parts) for part in self._parts[word]} | (known & self._whole)
+        found = {hint for part in parts for hint in self._by_part[part] if hint == part or hint in data}
+        return found.union(hint for hint in self._always if hint in data) if self._always else found
 
 
 def _is_whole(hint: bytes) -> bool:

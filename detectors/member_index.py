@@ -35,13 +35,16 @@ class Members:
             for name in entry.get("classes", ()):
                 self._by_name[name].append(path)
 
-    def suspects(self) -> Iterator[str]:
-        """The files whose text holds ``Name.x`` where the class of that name has no ``x``: those worth a closer look."""
+    def suspects(self) -> Iterator[tuple[str, frozenset[str]]]:
+        """The files whose text holds ``Name.x`` where the class of that name has no ``x``, each with its ``x``: worth a closer look."""
         for path, entry in self.facts.items():
-            for name, attribute, origin in entry.get("pairs", ()):
-                if self._may_lack(_last(entry, name), attribute) and (not origin or self._is_without(path, origin, attribute)):
-                    yield path
-                    break
+            attributes = {
+                attribute
+                for name, attribute, origin in entry.get("pairs", ())
+                if self._may_lack(_last(entry, name), attribute) and (not origin or self._is_without(path, origin, attribute))
+            }
+            if attributes:
+                yield path, frozenset(attributes)
 
     def _is_without(self, path: str, origin: str, attribute: str) -> bool:
         """Whether a class of the project is known in full and has no such member."""
@@ -57,11 +60,15 @@ class Members:
         return False
 
     def lacks(self, path: str, origin: str, name: str) -> bool:
-        """Whether a class is of the project, known in full, and has no such member, and its files set none of that name."""
+        """Whether a class is of the project, known in full, and has no such member."""
         found = self.find(path, origin)
-        if found is None or not self._is_without(path, origin, name):
-            return False
-        return not any(name in stored or "*" in stored for stored in map(self._stored, self._files_of(*found)))
+        return found is not None and self._is_without(path, origin, name)
+
+    def gets(self, path: str, origin: str, name: str) -> bool:
+        """Whether a file of a class that ``lacks`` a member sets one of that name on anything."""
+        found = self.find(path, origin)
+        files = self._files_of(*found) if found else ()
+        return any(name in stored or "*" in stored for stored in map(self._stored, files))
 
     def _files_of(self, file: str, name: str) -> set[str]:
         """The files of a class and of its bases."""

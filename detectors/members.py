@@ -7,7 +7,7 @@ import builtins
 import enum
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from fixbot.detectors.source import SourceFile, dotted
@@ -31,19 +31,21 @@ STYLES: dict[str, Callable[[str], str]] = {
     "spaced": lambda name: name.lower().replace("_", " "),
 }
 _FUNCTIONS = frozenset([ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef])
-_BINDING = frozenset([ast.Attribute, ast.Name, ast.arg, ast.Import, ast.ImportFrom]) | _FUNCTIONS
+_BINDING = frozenset([ast.Name, ast.arg, ast.Import, ast.ImportFrom]) | _FUNCTIONS
+_UNBINDING = frozenset([ast.Pass, ast.Return, ast.Raise, ast.Assert, ast.Delete])
+_SIMPLE = frozenset([ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr])
 _PAIR = re.compile(  # Name.x, with what sets it; begins with a plain set of bytes, for which `re` scans fast
     rb"[A-Z](?<![A-Za-z0-9][A-Z])\w*\.([A-Za-z_]\w*)([ \t]*[-+*/|&^%@<>:]*=(?!=))?"
 )
 _BEFORE = re.compile(rb"((?:[A-Za-z_]\w*\.)*)(_*)\Z")
 _CHAIN = 200  # bytes before a name in which the rest of its chain is looked for
 _CHANGES = {  # what a call that may add to a class holds -> how the class is found in it
-    b"setattr(": re.compile(rb"setattr(?<!\wsetattr)\(\s*([\w.]+)"),
     b"mapper(": re.compile(rb"mapper\(\s*([\w.]+)"),
-    b"map_imperatively(": re.compile(rb"map_imperatively(?<!\wmap_imperatively)\(\s*([\w.]+)"),
     b"instrument": re.compile(rb"instrument(?<!\winstrument)\w*\(\s*([\w.]+)"),
-    b"add_metaclass(": re.compile(rb"add_metaclass(?<!\wadd_metaclass)\(\s*([\w.]+)"),
-    b"classImplements(": re.compile(rb"classImplements(?<!\wclassImplements)\(\s*([\w.]+)"),
+}
+_CHANGES_BY_WORD = {  # the same by the name that is called
+    name: (name, re.compile(rb"%s(?<!\w%s)\(\s*([\w.]+)" % (name, name)))
+    for name in (b"setattr", b"map_imperatively", b"add_metaclass", b"classImplements")
 }
 
 
@@ -76,9 +78,14 @@ def members(source: SourceFile) -> dict[str, Any]:
     known = {(*one, origin) for chain, one, _ in pairs if (origin := _origin_in_text(chain, one[0], source, classes)) is not None}
     found["pairs"] = sorted(known)
     found["set"] = sorted({one for _, one, sets in pairs if sets})
-    changes = (name for mark, pattern in _CHANGES.items() if mark in data for name in pattern.findall(data))
+    changes = (name for mark, pattern in _changes(source.words) if mark in data for name in pattern.findall(data))
     found["changed"] = sorted({name.rpartition(b".")[2].decode() for name in changes})
     return {name: value for name, value in found.items() if value}
+
+
+def _changes(words: frozenset[bytes]) -> Iterator[tuple[bytes, re.Pattern[bytes]]]:
+    yield from _CHANGES.items()
+    yield from (_CHANGES_BY_WORD[word] for word in words.intersection(_CHANGES_BY_WORD))
 
 
 def _pairs(data: bytes) -> Iterator[tuple[str, tuple[str, str], bool]]:
@@ -146,11 +153,13 @@ def _origin(node: ast.expr, source: SourceFile, classes: Mapping[str, ast.ClassD
 def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
     """The names that statements bind where they stand, those in nested blocks too; ``*`` for a star import."""
     for node in body:
+        if node.__class__ in _UNBINDING:
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+            continue
         targets: list[ast.expr] = []
         match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                yield node.name
-                continue
             case ast.Import() | ast.ImportFrom():
                 yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
             case ast.Assign(targets=[ast.Name(id="__slots__")], value=value):
@@ -161,10 +170,8 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
                 targets = [node.target]
             case ast.With() | ast.AsyncWith():
                 targets = [item.optional_vars for item in node.items if item.optional_vars]
-            case ast.Expr(value=ast.NamedExpr(target=target)):
-                targets = [target]
-            case ast.Expr() | ast.Pass() | ast.Return() | ast.Raise() | ast.Assert() | ast.Delete():
-                continue
+            case ast.Expr():
+                targets = [node.value.target] if isinstance(node.value, ast.NamedExpr) else []
             case _:
                 pass
         for target in targets:
@@ -172,7 +179,7 @@ def _bound(body: Iterable[ast.stmt]) -> Iterator[str]:
                 yield target.id
             else:
                 yield from (one.id for one in descendants(target) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
-        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        if node.__class__ in _SIMPLE:
             continue
         for name in ("body", "orelse", "finalbody"):
             yield from _bound(getattr(node, name, ()))
@@ -186,7 +193,8 @@ def _pattern(node: ast.ClassDef) -> dict[str, Any] | None:
     ``values`` is ``auto`` or all fitting [style, prefix, suffix]. None when they do not follow, or are fewer than two.
     """
     pairs: list[tuple[str, ast.expr]] = []
-    for one in node.body:
+    assigned = [one for one in node.body if one.__class__ in _SIMPLE and one.__class__ is not ast.Expr]
+    for one in assigned if len(assigned) > 1 else ():
         match one:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                 if not name.startswith("_"):
@@ -219,29 +227,28 @@ def value_after(pattern: Mapping[str, Any], name: str) -> str | None:
     return values.pop() if len(values) == 1 else None
 
 
-def uses(source: SourceFile) -> Iterator[tuple[str, ast.Attribute]]:
-    """Each ``Class.attribute`` that is read, of a class that may be the project's and whose name the file binds once, with its origin."""
+def uses(source: SourceFile, attributes: Collection[str]) -> Iterator[tuple[str, ast.Attribute]]:
+    """Each ``Class.attribute`` that is read, of some attributes and of a class that may be the project's, with the class's origin."""
     classes = {node.name: node for node in source.tree.body if isinstance(node, ast.ClassDef)}
-    outside = {name for name, origin in source.imports.items() if origin.partition(".")[0] not in STANDARD}
-    candidates = {*classes, *outside}
-    bound: Counter[str] = Counter()
-    chains: list[tuple[str, ast.Attribute]] = []
+    for node in source.nodes_with([name.encode() for name in attributes], ast.Attribute):
+        if node.attr not in attributes or node.attr[0] == node.attr[-1] == "_" or not isinstance(node.ctx, ast.Load):
+            continue
+        name = dotted(node.value)
+        origin = _origin(node.value, source, classes) if name and name.rpartition(".")[2].lstrip("_")[:1].isupper() else None
+        if origin and (origin.startswith(":") or origin.partition(".")[0] not in STANDARD):
+            yield origin, node
+
+
+def is_bound_once(name: str, source: SourceFile) -> bool:
+    """Whether a file binds a name once, in whatever scope."""
+    bound = 0
     for node in walk(source.tree, _BINDING):
         if isinstance(node, ast.Name):
-            if node.id in candidates and not isinstance(node.ctx, ast.Load):
-                bound[node.id] += 1
-        elif isinstance(node, ast.Attribute):
-            name = dotted(node.value)
-            if name and name.rpartition(".")[2].lstrip("_")[:1].isupper() and name.partition(".")[0] in candidates:
-                chains.append((name, node))
+            bound += node.id == name and not isinstance(node.ctx, ast.Load)
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            bound.update({alias.asname or alias.name.partition(".")[0] for alias in node.names})
+            bound += sum(name == (alias.asname or alias.name.partition(".")[0]) for alias in node.names)
         elif isinstance(node, ast.arg):
-            bound[node.arg] += 1
+            bound += node.arg == name
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            bound[node.name] += 1
-    for name, node in chains:
-        origin = _origin(node.value, source, classes)
-        private = node.attr[0] == node.attr[-1] == "_"
-        if origin and bound[name.partition(".")[0]] == 1 and not private and isinstance(node.ctx, ast.Load):
-            yield origin, node
+            bound += node.name == name
+    return bound == 1

@@ -39,6 +39,27 @@ def _tops() -> frozenset[str]:
     return frozenset(module.partition(".")[0] for module in _by_module())
 
 
+@cache
+def _marks() -> Mapping[bytes, Sequence[tuple[frozenset[bytes], frozenset[bytes]]]]:
+    """By the first word of a module: the words of the module, all of which a file holds that uses a move, and the names, one of which it
+    holds; none where the module is gone as a whole."""
+    marks: dict[bytes, list[tuple[frozenset[bytes], frozenset[bytes]]]] = {}
+    for move in all_moves():
+        module = move["module"].encode().split(b".")
+        names = frozenset[bytes]() if move.get("gone") else frozenset(name.encode() for name in move["names"])
+        marks.setdefault(module[0], []).append((frozenset(module), names))
+    return marks
+
+
+def _may_use(words: frozenset[bytes]) -> bool:
+    """Whether a file with these words may use one of the moves."""
+    for top in words.intersection(_marks()):
+        for module, names in _marks()[top]:
+            if module <= words and not (names and names.isdisjoint(words)):
+                return True
+    return False
+
+
 def moved(source: SourceFile) -> list[dict[str, Any]]:
     """The places of a file that use an old home and are not made for several versions at once.
 
@@ -46,7 +67,7 @@ def moved(source: SourceFile) -> list[dict[str, Any]]:
     imported as a whole. ``fix`` says how to rewrite: ``kind`` (from, module, attribute), ``aliases`` [[new name, local name or None]],
     ``uses`` [[span, code]].
     """
-    if b"import" not in source.data:
+    if not _may_use(source.words):
         return []
     found = [entry for node in source.import_statements if _may_move(node) for entry in _of_import(node, source)]
     return [*found, *_attributes(source)]

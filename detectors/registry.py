@@ -93,6 +93,7 @@ class Check:
     severity: Severity
     fix: Fix
     hints: tuple[bytes, ...] = ()
+    inside: bool = False
     nodes: tuple[type[ast.AST], ...] = ()
     codes: tuple[str, ...] = ()
     collects: tuple[Collector, ...] = ()
@@ -158,6 +159,7 @@ def rule(
     severity: Severity,
     fix: Fix = MODEL,
     hint: bytes | tuple[bytes, ...] = (),
+    inside: bool = False,
     collects: Collector | tuple[Collector, ...] = (),
     when: Callable[[Any], bool] | None = None,
     allows: tuple[str, ...] = (),
@@ -166,7 +168,8 @@ def rule(
 
     ``on`` decides what the function is called with:
 
-    - syntax node classes: ``check(node, source)`` for each such node of a file that holds one of the ``hint`` bytes;
+    - syntax node classes: ``check(node, source)`` for each such node of a file that holds one of the ``hint`` bytes; with ``inside``
+      only for the nodes on whose lines one of them stands, which are found without a look at the rest of the file;
     - ``Ruff(("F821",))``: ``check(diagnostic, source)`` for each diagnostic with one of the codes;
     - with ``collects``: ``check(project)`` once, after every file went through the collectors. A collector takes a SourceFile
       and returns a JSON value that is cached with the file; ``project.collected(collector)`` gives ``{path: value}``. With
@@ -184,6 +187,7 @@ def rule(
             severity=severity,
             fix=fix,
             hints=(hint,) if isinstance(hint, bytes) else hint,
+            inside=inside,
             nodes=() if on is None or isinstance(on, Ruff) else on if isinstance(on, tuple) else (on,),
             codes=on.codes if isinstance(on, Ruff) else (),
             collects=collectors,

@@ -177,8 +177,7 @@ def _analyse_chunk(rules: Sequence[Rule], jobs: Iterable[_Job]) -> Iterator[tupl
     analysis = Analysis(rules)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for path, content, diagnostics in jobs:
-            yield path, analysis.of(SourceFile(path, content, diagnostics))
+        yield from analysis.of_all(SourceFile(path, content, diagnostics) for path, content, diagnostics in jobs)
 
 
 @contextmanager

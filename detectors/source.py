@@ -8,14 +8,14 @@ import io
 import re
 import tokenize
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar, cast
 
 from fixbot.detectors.engines.ruff import Diagnostic
 from fixbot.detectors.finding import Span
 from fixbot.detectors.hints import words
-from fixbot.detectors.walk import descendants, index, is_indexed, only_statements, parents, walk
+from fixbot.detectors.walk import Parents, descendants, index, is_indexed, nodes_at, only_statements, walk
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _NODE = TypeVar("_NODE", bound=ast.AST)
@@ -122,8 +122,8 @@ class SourceFile:
     # Structure
 
     @cached_property
-    def _parents(self) -> dict[ast.AST, ast.AST]:
-        return parents(self.tree)
+    def _parents(self) -> Parents:
+        return Parents(self.tree)
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node that holds this one; None for the module."""
@@ -205,6 +205,34 @@ class SourceFile:
         for kind in kinds:
             yield from cast("Sequence[_NODE]", found.get(kind, ()))
 
+    def nodes_with(self, texts: Collection[bytes], *kinds: type[_NODE]) -> Iterator[_NODE]:
+        """The nodes of exactly these classes on whose lines one of the texts stands, outer ones first.
+
+        Nothing else of the tree is read, so this is the cheapest where the texts are rare.
+        """
+        lines = self._lines_with(texts)
+        yield from self.nodes(*kinds) if lines is None else cast("Iterator[_NODE]", nodes_at(self.tree, kinds, lines))
+
+    def _lines_with(self, texts: Collection[bytes]) -> list[int] | None:
+        """The numbers of the lines that hold one of the texts, ascending; None where lines do not end with LF or CRLF alone."""
+        data = self.data
+        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+            return None
+        places: set[int] = set()
+        for text in texts:
+            place = data.find(text)
+            while place >= 0:
+                places.add(place)
+                end = data.find(b"\n", place)
+                place = data.find(text, end) if end >= 0 else -1
+        lines: list[int] = []
+        line, start = 1, 0
+        for place in sorted(places):
+            line += data.count(b"\n", start, place)
+            start = place
+            lines.append(line)
+        return lines
+
     @cached_property
     def _index(self) -> Mapping[type[ast.AST], Sequence[ast.AST]]:
         return index(self.tree, statements=False)
@@ -216,7 +244,7 @@ class SourceFile:
     @cached_property
     def import_statements(self) -> list[ast.Import | ast.ImportFrom]:
         """Every import statement of the file in source order, at any depth."""
-        found: Iterator[ast.Import | ast.ImportFrom] = self.nodes(ast.Import, ast.ImportFrom)
+        found: Iterator[ast.Import | ast.ImportFrom] = self.nodes_with((b"import",), ast.Import, ast.ImportFrom)
         return sorted(found, key=lambda node: (node.lineno, node.col_offset))
 
     def qualified(self, node: ast.expr) -> str | None:

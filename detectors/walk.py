@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from operator import attrgetter
@@ -60,6 +61,7 @@ def _getters(names: Sequence[str]) -> tuple[_Getter, _Getter]:
 
 _GET_ALL = _Getters(statements=False)
 _GET_BLOCKS = _Getters(statements=True)
+_DECORATED = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef})
 _UNINDEXED = frozenset({ast.Name, ast.Constant, type(None)})
 
 
@@ -176,3 +178,81 @@ def parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
                     known[value] = node
                     push(value)
     return known
+
+
+def nodes_at(tree: ast.Module, kinds: Collection[type[ast.AST]], lines: Sequence[int]) -> Iterator[ast.AST]:
+    """The nodes of these classes that stand on one of some lines (1-based, ascending), outer ones first.
+
+    Blocks and expressions that hold none of the lines are not entered.
+    """
+    fields = _BLOCKS if only_statements(kinds) else _ALL
+    pending: list[Any] = [tree]
+    for node in pending:
+        kind = node.__class__
+        if kind in kinds:
+            yield node
+        if kind is ast.JoinedStr:  # what it holds has misleading places
+            pending.extend(children(node))
+            continue
+        for name in fields[kind]:
+            value = getattr(node, name)
+            for one in value if value.__class__ is list else (value,):
+                if one is not None and _is_on(one, lines):
+                    pending.append(one)
+
+
+def _is_on(node: Any, lines: Sequence[int]) -> bool:
+    try:
+        last = node.end_lineno
+        first = (node.decorator_list[0] if node.__class__ in _DECORATED and node.decorator_list else node).lineno
+    except AttributeError:  # the few without a place
+        return True
+    place = bisect_left(lines, first)
+    return place < len(lines) and lines[place] <= last
+
+
+class Parents:
+    """The node that holds each node of a tree. Only those blocks and expressions are read that lead to the nodes that are asked for."""
+
+    _MOST = 100  # nodes to look for one by one
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._tree = tree
+        self._known: dict[ast.AST, ast.AST] = {}
+        self._read: set[ast.AST] = set()
+        self._left = self._MOST
+
+    def get(self, node: ast.AST) -> ast.AST | None:
+        """The node that holds another; None for the module and for nodes of other trees."""
+        found = self._known.get(node)
+        if found is None and self._left and node is not self._tree:
+            self._left -= 1
+            if not (self._left and hasattr(node, "lineno") and self._look_for(node)):
+                self._left = 0  # texts in f-strings have misleading places, few nodes have none: all at once, then
+                self._known = parents(self._tree)
+            found = self._known.get(node)
+        return found
+
+    def _look_for(self, node: Any) -> bool:
+        """Go down from the module to a node by its place."""
+        start, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+        pending: list[Any] = [self._tree]
+        while pending and node not in self._known:
+            holder = pending.pop()
+            below = list(children(holder))
+            if holder not in self._read:
+                self._read.add(holder)
+                self._known.update(dict.fromkeys(below, holder))
+            pending.extend(one for one in below if _may_hold(one, start, end))
+        return node in self._known
+
+
+def _may_hold(node: Any, start: tuple[int, int], end: tuple[int, int]) -> bool:
+    """Whether something from ``start`` to ``end`` may stand inside a node: true for the few that have no place."""
+    last = getattr(node, "end_lineno", None)
+    if last is None:
+        return True
+    if last < start[0] or (last, node.end_col_offset) < end:
+        return False
+    first = node.decorator_list[0] if getattr(node, "decorator_list", None) else node
+    return (first.lineno, first.col_offset) <= start

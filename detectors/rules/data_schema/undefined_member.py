@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from fixbot.detectors.finding import CODEMOD, MODEL, Related, Severity
 from fixbot.detectors.member_index import Members
-from fixbot.detectors.members import members, uses, value_after
+from fixbot.detectors.members import is_bound_once, members, uses, value_after
 from fixbot.detectors.project import Project
 from fixbot.detectors.registry import Report, report, rule
 from fixbot.detectors.source import SourceFile
@@ -18,10 +18,12 @@ from fixbot.detectors.source import SourceFile
 def check(project: Project) -> Iterator[Report]:
     """One finding for each use of a member that neither the class nor a base has, nor anything sets from outside."""
     index = Members(project)
-    for path in index.suspects():
+    for path, attributes in index.suspects():
         source = project.source(path)
-        for origin, node in uses(source):
-            if index.lacks(path, origin, node.attr) and not _expected(source, node):
+        for origin, node in uses(source, attributes):
+            if not index.lacks(path, origin, node.attr) or _expected(source, node):
+                continue
+            if is_bound_once(ast.unparse(node).partition(".")[0], source) and not index.gets(path, origin, node.attr):
                 yield _report(index, path, source, node, index.find(path, origin) or (path, ""), node.attr)
 
 

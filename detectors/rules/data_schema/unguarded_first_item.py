@@ -19,7 +19,7 @@ _CATCHES = frozenset({"IndexError", "LookupError", "AttributeError", "TypeError"
 _SHOWN = frozenset({"len", "print", "debug", "info", "warning", "error", "exception", "critical", "log"})
 
 
-@rule(ast.Call, hint=_HINTS, severity=Severity.HIGH, fix=CODEMOD)
+@rule(ast.Call, hint=_HINTS, inside=True, severity=Severity.HIGH, fix=CODEMOD)
 def check(call: ast.Call, source: SourceFile) -> Iterator[Report]:
     """Queries whose first row is taken, by the call itself or by the only name that it is assigned to."""
     method = call.func.attr if isinstance(call.func, ast.Attribute) else ""

@@ -44,10 +44,18 @@ def _drivers() -> frozenset[str]:
     return frozenset(name.partition(".")[0] for kind in ("connections", "makers") for name in table("connection_not_closed")[kind])
 
 
-@lru_cache(maxsize=2)
+@cache
+def _openers() -> Sequence[frozenset[bytes]]:
+    """For each call that opens a connection the words that a file holds which makes it."""
+    return [frozenset(name.encode().split(b".")) for kind in ("connections", "makers") for name in table("connection_not_closed")[kind]]
+
+
+@lru_cache(maxsize=1)
 def _has_driver(source: SourceFile) -> bool:
-    """Whether a file outside the tests imports a module of which a call opens a connection."""
-    return not is_test(source.path) and any(origin.partition(".")[0] in _drivers() for origin in source.imports.values())
+    """Whether a file outside the tests imports a module of which a call opens a connection, and may make such a call."""
+    if is_test(source.path) or not any(words <= source.words for words in _openers()):
+        return False
+    return any(origin.partition(".")[0] in _drivers() for origin in source.imports.values())
 
 
 @collector(hint=_HINTS)
@@ -59,8 +67,7 @@ def factories(source: SourceFile) -> dict[str, str]:
 
 def uses(source: SourceFile) -> list[dict[str, Any]]:
     """The leaks that there are if an imported function opens a connection of a kind: ``{"origin": ".db.connect", "kind", "span", ...}``."""
-    nodes = [] if is_test(source.path) else _opening(source)
-    if not nodes or not _USES.search(source.data):
+    if is_test(source.path) or not _USES.search(source.data):
         return []
     return [
         {
@@ -72,7 +79,7 @@ def uses(source: SourceFile) -> list[dict[str, Any]]:
             "message": message,
             "codemod": fix == CODEMOD,
         }
-        for node in nodes
+        for node in _opening(source)
         for call, kind, message, fix in _leaks(node, source, lambda call: _possible_kinds(call, source))
     ]
 

@@ -69,7 +69,7 @@ def times(source: SourceFile) -> dict[str, Any]:
     names = _NAMES | {local for local, origin in source.imports.items() if origin.startswith("datetime.")}
     if b"utcnow" in source.data:
         sites.extend(entry for keyword in source.nodes(ast.keyword) for entry in _factory(keyword, source))
-    for node in source.nodes(ast.Call):
+    for node in source.nodes_with([name.encode() for name in names], ast.Call):
         if called_name(node) not in names:
             continue
         name = source.qualified(node.func) or ""
