@@ -83,7 +83,7 @@ def table(*columns: str, title: str = "") -> Table:
     """An empty table with these columns, as all of the evaluation's."""
     made = Table(title=title or None, title_justify="left", box=None, padding=(0, 2, 0, 0))
     for name in columns:
-        made.add_column(name)
+        made.add_column(name, overflow="fold")
     return made
 
 
