@@ -242,7 +242,7 @@ class Parents:
             below = list(children(holder))
             if holder not in self._read:
                 self._read.add(holder)
-                self._known.update(dict.fromkeys(below, holder))
+                self._known.update((one, holder) for one in below)
             pending.extend(one for one in below if _may_hold(one, start, end))
         return node in self._known
 
