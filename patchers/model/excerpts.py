@@ -17,6 +17,7 @@ from fixbot.patchers.model.places import LONG, Excerpt, definitions, fields, hea
 _AROUND = 12  # lines before and after a finding that stands in no function
 _NEAR = 20  # lines before and after the function: how the code around does such things
 _CALLERS = 3
+_METHOD = 30  # longer methods that are called are shown by their head
 _RELATED = 6
 _TABLE = re.compile(r"\b(?:from|into|update|join|table)\s+[\"`]?(\w+)", re.IGNORECASE)
 _MAX_SQL = 512 * 1024
@@ -139,7 +140,8 @@ def _methods(path: str, name: str, found: Mapping[str, ast.stmt], wanted: Collec
             return
     for node in owner.body if isinstance(owner, ast.ClassDef) else ():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name in wanted:
-            yield whole(path, node, "used")
+            short = (node.end_lineno or node.lineno) - node.lineno < _METHOD
+            yield whole(path, node, "used") if short else head(path, node, "used")
 
 
 def _elsewhere(name: str, project: Project) -> Iterator[Excerpt]:
