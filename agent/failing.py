@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from fixbot.agent.session import Rounds, Session
@@ -35,28 +35,16 @@ def failing_tests(session: Session, runner: SuiteRunner, rounds: Rounds, project
         run = _spectrum(runner, rounds, project, failing)
     known = functions(project, [path for path in project.files if not is_test(path)])
     groups: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    ranked: dict[tuple[str, str], list[Suspect]] = {}
     lost: list[str] = []
-    for names in _by_file(failing).values():
-        for name in names:
-            found = suspects([name], run, known)
-            if not found:
-                lost.append(name)
-                continue
-            key = found[0].path, found[0].name
-            groups[key].append(name)
-            ranked.setdefault(key, found)
+    for name in failing:
+        found = suspects([name], run, known)
+        if found:
+            groups[found[0].path, found[0].name].append(name)
+        else:
+            lost.append(name)
     if lost:
         rounds.notes.append(f"no code of the repository was seen to run in {len(lost)} failing tests, the first is {lost[0]}")
-    found = [_finding(tests, suspects(tests, run, known) or ranked[key], run, project) for key, tests in groups.items()]
-    return list(with_fingerprints(found))
-
-
-def _by_file(names: Sequence[str]) -> Mapping[str, list[str]]:
-    files: defaultdict[str, list[str]] = defaultdict(list)
-    for name in names:
-        files[name.partition("::")[0]].append(name)
-    return files
+    return list(with_fingerprints(_finding(tests, suspects(tests, run, known), run, project) for tests in groups.values()))
 
 
 def _spectrum(runner: SuiteRunner, rounds: Rounds, project: Project, failing: Sequence[str]) -> SuiteResult:

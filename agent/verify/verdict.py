@@ -31,7 +31,7 @@ class Grade(StrEnum):
 class Proof:
     """A test made for a fix. ``kept``: it failed before the fix, passed after it and failed again without it; else ``reason`` says why not.
 
-    ``executed`` is how many of the changed lines the suite and this test execute together.
+    ``executed`` is how many of the changed lines this test executes.
     """
 
     path: str
