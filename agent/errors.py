@@ -5,6 +5,7 @@ FixbotError            exit code 2; its text is shown as it is
 |-- RepositoryError    the target is not a git repository that can be worked on
 |-- SandboxError       no sandbox can be had, or it could not start
 |-- NoEnvironmentError no interpreter with the target's dependencies
+|-- ForgeError         the forge refused, cannot be reached or asks to wait
 |-- LedgerError        the record of a run is missing, damaged or of another version
 `-- BusyError          another run holds the repository
 """
@@ -38,6 +39,10 @@ class SandboxError(FixbotError):
 
 class NoEnvironmentError(FixbotError):
     """No interpreter with the target's dependencies could be found or built."""
+
+
+class ForgeError(FixbotError):
+    """The forge refused, cannot be reached or asks to wait."""
 
 
 class LedgerError(FixbotError):
