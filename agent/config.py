@@ -16,6 +16,14 @@ from fixbot.agent.errors import UsageError
 REPOSITORY_KEYS = frozenset({"select", "ignore", "exclude", "test-command", "timeout", "test-timeout", "unsafe-fixes"})
 """The keys that a repository's own configuration may set: it must not choose what runs where and with which rights."""
 
+DELIVERY_KEYS = frozenset(
+    (
+        *("group", "forge", "forge_url", "repository", "base_branch", "branch_prefix", "max_open", "max_new_per_run"),
+        *("labels", "reviewers", "assignees", "draft", "dashboard"),
+    )
+)
+"""What only decides how proven fixes are handed over, not which there are."""
+
 
 class Price(BaseModel):
     """What a model costs, in USD per million tokens; ``cached`` are prompt tokens that the endpoint had already seen."""
@@ -68,6 +76,20 @@ class Settings(BaseModel):
     proof: bool = False
     replay: Path | None = None
     record: Path | None = None
+
+    group: Literal["rule", "file", "owner", "finding", "all"] = Field("rule", description="what makes one pull request")
+    forge: Literal["github", "gitlab"] = "github"
+    forge_url: str | None = Field(None, description="of the API")
+    repository: str | None = Field(None, description="owner/name on the forge")
+    base_branch: str | None = Field(None, description="that pull requests are for")
+    branch_prefix: str = Field("fixbot/", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/$")
+    max_open: int = Field(5, ge=0, le=100, description="pull requests open at once")
+    max_new_per_run: int = Field(2, ge=0, le=100)
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    assignees: tuple[str, ...] = ()
+    draft: bool = False
+    dashboard: bool = True
 
     @property
     def asks(self) -> bool:

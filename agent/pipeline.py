@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fixbot.agent import workspace as ws
-from fixbot.agent.config import Settings
+from fixbot.agent.config import DELIVERY_KEYS, Settings
 from fixbot.agent.environments import Environment, resolve
 from fixbot.agent.errors import NoEnvironmentError, UsageError
 from fixbot.agent.events import Delivered, Emit, Found, Note, Progress, Started
@@ -127,7 +127,7 @@ def _resumed(ledger: Ledger, repository: Path, digest: str) -> RunRecord:
 
 
 def _digest(settings: Settings, focus: Focus) -> str:
-    data = settings.model_dump(mode="json", exclude={"jobs", "cache", "record", "model_jobs"}) | {"focus": focus.to_json()}
+    data = settings.model_dump(mode="json", exclude={"jobs", "cache", "record", "model_jobs", *DELIVERY_KEYS}) | {"focus": focus.to_json()}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -301,6 +301,8 @@ class _Run:
             diff=None if self.deliver else self._diff(rounds),
             spend=self._spend(rounds),
             reports=found.reports,
+            rules=found.rules,
+            whole=self.focus.changed_since is None and not self.focus.known,
         )
 
 

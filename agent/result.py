@@ -60,7 +60,8 @@ class Outcome:
 class RunResult:
     """A whole run. ``seconds`` are wall times of the stages; ``tests`` is {passed, failed, flaky, problem} of the suite without fixes.
 
-    ``diff`` holds the proven fixes of a run that was told to make no branch.
+    ``diff`` holds the proven fixes of a run that was told to make no branch. ``rules`` are the rules that looked for bugs; ``whole`` says
+    that they looked everywhere, so that what they did not find is not there. ``delivery`` is what became of the pull requests.
     """
 
     run: str
@@ -81,6 +82,9 @@ class RunResult:
     spend: Mapping[str, Any] = field(default_factory=dict[str, Any])
     reports: tuple[ReadReport, ...] = ()
     diff: str | None = None
+    rules: tuple[str, ...] = ()
+    whole: bool = False
+    delivery: Mapping[str, Any] | None = None
 
     def count(self, *statuses: Status) -> int:
         """How many findings ended in one of these states."""
@@ -114,6 +118,9 @@ class RunResult:
             "spend": dict(self.spend),
             "reports": [report.to_json() for report in self.reports],
             "diff": self.diff,
+            "rules": list(self.rules),
+            "whole": self.whole,
+            "delivery": None if self.delivery is None else dict(self.delivery),
         }
 
 
@@ -138,6 +145,9 @@ def result_from_json(data: Mapping[str, Any]) -> RunResult:
         spend=data["spend"],
         reports=tuple(read_report_from_json(entry) for entry in data.get("reports", ())),
         diff=data.get("diff"),
+        rules=tuple(data.get("rules", ())),
+        whole=data.get("whole", False),
+        delivery=data.get("delivery"),
     )
 
 

@@ -7,7 +7,7 @@ there and which took it away, so that the file can be had with any of them left 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fixbot.patchers.patch import ConflictError, Edit, Patch, blob_id, in_order
@@ -47,24 +47,38 @@ class Layers:
 
     def content(self, chosen: Collection[int]) -> dict[str, bytes]:
         """The files that the chosen patches, which must hold what they need, change: their new bytes."""
-        paths = sorted({path for number in chosen for path in self.patches[number].paths})
-        return {path: self._text(path, frozenset(chosen)) for path in paths}
+        return {path: self._text(path, frozenset(chosen)) for path in self._paths(chosen)}
 
-    def shared(self, chosen: Collection[int]) -> dict[str, bytes]:
-        """The base files with only those new imports that two or more of the chosen patches need; files without any are left out."""
-        some = frozenset(chosen)
+    def steps(self, chosen: Collection[int]) -> Iterator[tuple[int | None, dict[str, bytes]]]:
+        """The chosen patches one after the other, each with the files that it changes: their bytes after it.
 
-        def common(piece: _Piece) -> bool:
-            return len(piece.made_by & some) > 1 and _is_import(piece.data)
+        So that each step can be left out, new imports that several of them need come first: as a step of no patch (None), or with the
+        patch that is nothing but that import.
+        """
+        order = sorted(chosen, key=lambda number: (bool(self.needs[number]) or not self._imports_only(number), number))
+        some, alone = frozenset(chosen), frozenset(filter(self._imports_only, chosen))
 
-        return {
-            path: b"".join(one.data for one in pieces if not one.made_by or common(one))
-            for path, pieces in self._pieces.items()
-            if any(map(common, pieces))
-        }
+        def first(piece: _Piece) -> bool:
+            return len(piece.made_by & some) > 1 and not piece.made_by & alone and _is_import(piece.data)
 
-    def _text(self, path: str, chosen: frozenset[int]) -> bytes:
-        return b"".join(one.data for one in self._pieces[path] if (not one.made_by or one.made_by & chosen) and not one.gone_by & chosen)
+        before = {path: self.base[path] for path in self._paths(chosen)}
+        for done, number in enumerate((None, *order)):
+            after = {path: self._text(path, frozenset(order[:done]), first) for path in before}
+            changed = {path: data for path, data in after.items() if data != before[path]}
+            before |= changed
+            if changed or number is not None:
+                yield number, changed
+
+    def _imports_only(self, number: int) -> bool:
+        return all(edit.start == edit.end and _is_import(edit.data) for edit in self.patches[number].edits)
+
+    def _paths(self, chosen: Iterable[int]) -> list[str]:
+        return sorted({path for number in chosen for path in self.patches[number].paths})
+
+    def _text(self, path: str, chosen: frozenset[int], first: Callable[[_Piece], bool] = lambda piece: False) -> bytes:
+        """A file with the chosen patches, and with those pieces that are to come ``first``."""
+        there = (one for one in self._pieces[path] if (not one.made_by or one.made_by & chosen or first(one)) and not one.gone_by & chosen)
+        return b"".join(one.data for one in there)
 
     def _now(self, path: str) -> bytes:
         return b"".join(one.data for one in self._pieces[path] if not one.gone_by)

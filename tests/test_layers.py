@@ -82,8 +82,19 @@ def test_an_import_that_a_later_fix_uses_comes_with_either() -> None:
     stack = layers([one, two], {"a.py": BASE})
     assert stack.needs == [frozenset(), frozenset()]
     assert stack.content([1])["a.py"] == after(BASE, one).replace(b"os.getcwd()", b"wave.Error")
-    assert stack.shared([0, 1]) == {"a.py": after(BASE, one)}
-    assert stack.shared([1]) == {}
+    assert list(stack.steps([0, 1])) == [(0, {"a.py": after(BASE, one)}), (1, stack.content([0, 1]))]
+    assert list(stack.steps([1])) == [(1, stack.content([1]))]
+
+
+def test_a_fix_that_is_nothing_but_an_import_comes_before_those_that_use_it() -> None:
+    edit = Edit("a.py", 10, 10, "import wave\n")
+    change = Edit("a.py", BASE.index(b"'x'"), BASE.index(b"'x'") + 3, "'y'")
+    made = [
+        Patch(name, name, Origin.CODEMOD, Safety.SAFE, {"a.py": blob_id(BASE)}, edits)
+        for name, edits in (("one", (edit, change)), ("two", (edit,)))
+    ]
+    steps = list(layers(made, {"a.py": BASE}).steps([0, 1]))
+    assert steps == [(1, {"a.py": after(BASE, made[1])}), (0, {"a.py": after(BASE, made[0])})]
 
 
 def test_a_name_that_an_earlier_fix_defined_is_needed() -> None:
@@ -103,7 +114,7 @@ def test_the_same_import_of_two_fixes_is_shared_and_other_common_edits_are_not()
     same = Edit("a.py", BASE.index(b"'x'"), BASE.index(b"'x'") + 3, "'y'")
     made = [Patch(name, name, Origin.CODEMOD, Safety.SAFE, {"a.py": blob_id(BASE)}, (edit, same)) for name in ("one", "two")]
     stack = layers(made, {"a.py": BASE})
-    assert stack.shared([0, 1]) == {"a.py": BASE.replace(b"import os\n", b"import os\nimport wave\n")}
+    assert next(stack.steps([0, 1])) == (None, {"a.py": BASE.replace(b"import os\n", b"import os\nimport wave\n")})
     assert stack.content([0]) == stack.content([0, 1]) == {"a.py": after(BASE, made[0])}
 
 
@@ -138,3 +149,5 @@ def test_every_subset_is_what_its_fixes_do_and_nothing_else(data: st.DataObject)
                 name = stack.patches[number].finding
                 want = want.replace(b"line %s\n" % name[1:].encode(), expected[name])
             assert stack.content(chosen)["a.py"] == want
+            assert [number for number, _ in stack.steps(chosen)] == list(chosen)
+            assert list(stack.steps(chosen))[-1][1]["a.py"] == want
