@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _KEPT = frozenset("\n\t")
+_ACTING = re.compile(r"[@#!&%~$](?=\w)|\bGH-(?=\d)|:(?=//)|\bwww(?=\.)|\bmailto(?=:)")
+"""Where GitHub and GitLab see mentions, references to issues, merge requests, labels, milestones, snippets, and links."""
 
 
 def clean(text: str) -> str:
@@ -17,6 +20,14 @@ def clean(text: str) -> str:
 def line(text: str) -> str:
     """The same on one line."""
     return clean(text).replace("\n", "\\n").replace("\t", " ")
+
+
+def harmless(text: str) -> str:
+    """Text on its way to a forge, which then mentions nobody, refers to nothing and closes nothing: an invisible space takes the effect.
+
+    For one line of plain text, or Markdown that is already escaped; a forge looks for these in what it has rendered.
+    """
+    return _ACTING.sub(lambda found: found[0] + "\u200b", text)
 
 
 def plural(count: int, noun: str, many: str = "") -> str:
