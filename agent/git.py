@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 IDENTITY = ("fixbot", "fixbot@users.noreply.github.com")
 SECONDS = 600.0  # for one git command
 OUTPUT = 1 << 28  # bytes of standard output that are kept of one git command
+_LINE = 1 << 16  # bytes that count as one line of standard error, which may be what a server sent
 _ENVIRONMENT = {
     "HOME": "/nonexistent",
     "XDG_CONFIG_HOME": "/nonexistent",
@@ -64,7 +65,9 @@ _SETTINGS = (
 
 
 class GitFailure(RepositoryError):
-    """git ended with a status other than 0."""
+    """git ended with a status other than 0. ``said``: the last lines of its standard error."""
+
+    said: tuple[str, ...] = ()
 
 
 class GitMissing(RepositoryError):
@@ -84,17 +87,21 @@ def _program(name: str, search: str, outside: Path) -> str:
     return found
 
 
-def _command(git: str, search: str, directory: Path | None, args: Sequence[str], outside: Path, extra: Mapping[str, str]) -> list[str]:
+def _command(
+    git: str, search: str, directory: Path | None, args: Sequence[str], outside: Path, extra: Mapping[str, str], secret: Mapping[str, str]
+) -> list[str]:
     environment = {"PATH": search, **_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": "none", **extra}
     if directory is not None:
         environment["GIT_DIR"] = str(directory)
-    # gitpython adds its variables to those of this process; `env -i` starts git with exactly these.
+    # gitpython adds its variables to those of this process; `env` starts git with exactly these. A secret must not be among the
+    # arguments of `env`, which all users of the machine can read: its variables are inherited, all others of this process taken away.
+    own = [part for name in os.environ if name and name not in secret for part in ("-u", name)] if secret else ["-i"]
     pairs = (f"{key}={value}" for key, value in environment.items())
-    return [_program("env", search, outside), "-i", *pairs, git, *(part for setting in _SETTINGS for part in ("-c", setting)), *args]
+    return [_program("env", search, outside), *own, *pairs, git, *(part for setting in _SETTINGS for part in ("-c", setting)), *args]
 
 
-def _start(command: list[str], git: str, source: BinaryIO) -> subprocess.Popen[bytes]:
-    running = _gitpython(git)("/").execute(command, istream=source, as_process=True, start_new_session=True)
+def _start(command: list[str], git: str, source: BinaryIO, secret: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    running = _gitpython(git)("/").execute(command, istream=source, as_process=True, env=dict(secret), start_new_session=True)
     process = cast("subprocess.Popen[bytes]", running.proc)
     running.proc = None  # ours to end; gitpython's wrapper would stop it when it goes out of scope
     return process
@@ -117,25 +124,32 @@ def _gitpython(git: str) -> type[Git]:
 
 @contextmanager
 def stream(
-    directory: Path | None, *args: str, outside: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    directory: Path | None,
+    *args: str,
+    outside: Path,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    secret: Mapping[str, str] | None = None,
 ) -> Generator[BinaryIO]:
     """Standard output of ``git ARGS`` with ``directory`` as its git directory; the process is gone afterwards.
 
-    ``outside``: the target repository, from which no program is taken. ``env``: further variables.
+    ``outside``: the target repository, from which no program is taken. ``env``: further variables; ``secret``: those that are in the
+    environment of this one git alone, never among the arguments of a process.
     Raises GitMissing, GitFailure on a status other than 0, RepositoryError after ``SECONDS``.
     """
     search = _search_path(outside)
     git = _program("git", search, outside)
-    command = _command(git, search, directory, args, outside, env or {})
+    command = _command(git, search, directory, args, outside, env or {}, secret or {})
     last: deque[bytes] = deque(maxlen=20)
     late = threading.Event()
     with tempfile.TemporaryFile() as source:
         source.write(stdin)
         source.seek(0)
-        process = _start(command, git, cast("BinaryIO", source))
+        process = _start(command, git, cast("BinaryIO", source), secret or {})
         assert process.stdout is not None
         assert process.stderr is not None
-        drain = threading.Thread(target=last.extend, args=(process.stderr,), daemon=True)
+        lines = iter(partial(process.stderr.readline, _LINE), b"")
+        drain = threading.Thread(target=last.extend, args=(lines,), daemon=True)
         timer = threading.Timer(SECONDS, lambda: (late.set(), _kill(process)))
         drain.start()
         timer.start()
@@ -156,7 +170,11 @@ def stream(
             f"git {args[0]} did not end within {SECONDS:g} s", "see whether the disk or the repository is damaged: git fsck"
         )
     if status:
-        raise GitFailure(f"git {args[0]} failed: {_reason(last) or f'status {status}'}", "see whether the repository is sound: git fsck")
+        failure = GitFailure(
+            f"git {args[0]} failed: {_reason(last) or f'status {status}'}", "see whether the repository is sound: git fsck"
+        )
+        failure.said = tuple(line.decode("utf-8", "replace").strip() for line in last)
+        raise failure
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -171,9 +189,16 @@ def _reason(lines: deque[bytes]) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in "; ".join(told[:3])[:500])
 
 
-def run(directory: Path | None, *args: str, outside: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+def run(
+    directory: Path | None,
+    *args: str,
+    outside: Path,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    secret: Mapping[str, str] | None = None,
+) -> bytes:
     """Standard output of a git command. Raises as ``stream`` does, and RepositoryError when it is larger than ``OUTPUT``."""
-    with stream(directory, *args, outside=outside, stdin=stdin, env=env) as output:
+    with stream(directory, *args, outside=outside, stdin=stdin, env=env, secret=secret) as output:
         data = output.read(OUTPUT)
         if len(data) == OUTPUT:
             raise RepositoryError(

@@ -26,7 +26,9 @@ from fixbot.agent.state import lock, private, state_dir, write_json
 from fixbot.agent.trees import changed_between, changed_lines, list_files
 
 __all__ = [
+    "FETCH",
     "Workspace",
+    "branch_ref",
     "changed_between",
     "changed_lines",
     "commit",
@@ -47,7 +49,7 @@ __all__ = [
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ATTRIBUTES = "* -text -ident -filter -working-tree-encoding !diff !merge\n"
-_FETCH = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--no-prune", "--refmap=")
+FETCH = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--no-prune", "--refmap=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ def commit(workspace: Workspace, branch: str, files: Mapping[str, bytes], messag
     ``when`` is the commit's date in seconds since 1970 (default: now): with it the same call gives the same id. The clone's work tree
     stays as it is. Raises UsageError for a branch name or path that cannot be, RepositoryError.
     """
-    inner, outside, ref = _inner(workspace), workspace.repository, _ref(workspace, branch)
+    inner, outside, ref = _inner(workspace), workspace.repository, branch_ref(workspace, branch)
     before = _resolve(workspace, parent)
     modes = trees.writable(trees.entries(inner, before, outside), files)
     lines: list[bytes] = []
@@ -225,7 +227,8 @@ def commit(workspace: Workspace, branch: str, files: Mapping[str, bytes], messag
     return made
 
 
-def _ref(workspace: Workspace, branch: str) -> str:
+def branch_ref(workspace: Workspace, branch: str) -> str:
+    """``refs/heads/BRANCH``. Raises UsageError for a name that cannot be."""
     ref = f"refs/heads/{branch}"
     if "\0" in ref or git.attempt(None, "check-ref-format", ref, outside=workspace.repository) is None or branch.startswith("-"):
         raise UsageError(f"{branch!r} cannot be the name of a branch", "see git check-ref-format")
@@ -237,7 +240,7 @@ def free_branch(workspace: Workspace, name: str) -> str:
 
     Where a branch is called like one of its folders (``fixbot`` for ``fixbot/x``), slashes become dashes.
     """
-    _ref(workspace, name)
+    branch_ref(workspace, name)
     repository = discover(workspace.repository)
     with stand_in(repository, workspace.root.parent) as directory:
         listed = git.run(directory, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads", outside=repository.root)
@@ -254,7 +257,7 @@ def deliver(workspace: Workspace, branch: str, sha: str) -> None:
     A branch of that name is moved on only if it is at an earlier commit of this run and not checked out. Nothing else is written
     but the objects, the ref and its log. Raises RepositoryError, UsageError for an impossible name.
     """
-    ref = _ref(workspace, branch)
+    ref = branch_ref(workspace, branch)
     if _resolve(workspace, ref) != sha:
         raise RepositoryError(f"branch {branch} of the run's clone is not at {sha[:12]}", "start a new run")
     repository = discover(workspace.repository)
@@ -269,7 +272,7 @@ def deliver(workspace: Workspace, branch: str, sha: str) -> None:
             )
         if ref in repositories.checked_out(repository):
             raise RepositoryError(f"branch {branch} is checked out in a work tree", "check out another branch there")
-        source = (*_FETCH, "--upload-pack=git-upload-pack", "--", str(_inner(workspace)), f"{ref}:{ref}")
+        source = (*FETCH, "--upload-pack=git-upload-pack", "--", str(_inner(workspace)), f"{ref}:{ref}")
         env = {"GIT_ALLOW_PROTOCOL": "file", **({} if repository.bare else {"GIT_WORK_TREE": str(repository.root)})}
         started = time.time()
         try:

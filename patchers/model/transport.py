@@ -68,7 +68,7 @@ class Gate(httpx2.BaseTransport):
         self._pending = self._budget.reserve(self._request, self._estimate)
         if self._deadline is None:
             self._deadline = time.monotonic() + self._seconds
-        watch = _Watch(self.remaining())
+        watch = Watch(self.remaining())
         try:
             response = self._inner.handle_request(self._outgoing(request, watch))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol, httpx2.ProxyError):
@@ -102,7 +102,7 @@ class Gate(httpx2.BaseTransport):
     def close(self) -> None:
         """Nothing: the transport below is shared by all calls."""
 
-    def _outgoing(self, request: httpx2.Request, watch: _Watch) -> httpx2.Request:
+    def _outgoing(self, request: httpx2.Request, watch: Watch) -> httpx2.Request:
         allowed = _HEADERS | (_OPENAI_HEADERS if is_openai(str(request.url.copy_with(query=None))) else set[str]())
         headers = {name: value for name, value in request.headers.items() if name in allowed}
         headers["accept-encoding"] = "identity"
@@ -115,7 +115,7 @@ class Gate(httpx2.BaseTransport):
         return httpx2.Request(request.method, request.url, headers=headers, content=request.read(), extensions=extensions)
 
 
-class _Watch:
+class Watch:
     """Cuts a connection when the time is up: a peer that sends a byte now and then never meets a read timeout."""
 
     def __init__(self, seconds: float) -> None:
@@ -145,7 +145,7 @@ class _Watch:
 class _Limited(httpx2.SyncByteStream):
     """The decoded bytes of a reply, as many as may come and as long as there is time."""
 
-    def __init__(self, response: httpx2.Response, watch: _Watch, gate: Gate) -> None:
+    def __init__(self, response: httpx2.Response, watch: Watch, gate: Gate) -> None:
         self._response, self._watch, self._gate = response, watch, gate
 
     def __iter__(self) -> Iterator[bytes]:
