@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from fixbot.agent import workspace as ws
 from fixbot.agent.config import Settings
-from fixbot.agent.errors import UsageError
+from fixbot.agent.decisions import Decision, honour, in_force
+from fixbot.agent.errors import RepositoryError, UsageError
 from fixbot.agent.events import Emit, Progress
 from fixbot.agent.focus import NO_FOCUS, Focus, changed_below, with_extra
+from fixbot.agent.store import Ledger
 from fixbot.detectors.engines.ruff import EngineError
-from fixbot.detectors.project import discover
+from fixbot.detectors.project import Project, discover
 from fixbot.detectors.scan import Options, Scan, scan
 
 
@@ -47,4 +50,18 @@ def check(request: Request, emit: Emit) -> tuple[Scan, Path]:
         from fixbot.agent.bug_reports import with_reports
 
         found = with_reports(found, project, settings.bug_report, options)
-    return with_extra(found, focus, options), root
+    found = with_extra(found, focus, options)
+    return honour(found, _decided(root, found, project)), root
+
+
+def _decided(root: Path, found: Scan, project: Project) -> dict[str, Decision]:
+    """What people decided about the findings; nothing outside git, or where no run or review ever was."""
+    path = ws.state_dir() / "ledger.sqlite"
+    if not found.findings or not path.exists():
+        return {}
+    try:
+        repository = str(ws.locate(root))
+    except RepositoryError:
+        return {}
+    with closing(Ledger(path)) as ledger:
+        return in_force(found.findings, ledger.decisions(repository), project.read)

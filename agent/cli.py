@@ -254,16 +254,21 @@ def explain(rule: Annotated[str, typer.Argument(help="A rule's id; `fixbot rules
 @app.command()
 def rules(
     output_format: Annotated[Format, typer.Option("--output-format", help="full, concise or json.")] = Format.FULL,
+    stats: Annotated[bool, typer.Option("--stats", help="How their findings were decided in reviews and pull requests.")] = False,
 ) -> None:
     """List the rules with severity and fix."""
-    from fixbot.agent.report.rules import print_rules, rules_json
+    from fixbot.agent.history import rule_figures
+    from fixbot.agent.report.rules import print_rules, print_stats, rules_json
 
     if output_format is Format.JSON:
         from fixbot.agent.report.formats import dumps
 
-        typer.echo(dumps(rules_json()))
-    else:
-        with output(None) as console:
+        typer.echo(dumps(rules_json(rule_figures())))
+        return
+    with output(None) as console:
+        if stats:
+            print_stats(console, rule_figures())
+        else:
             print_rules(console, short=output_format is Format.CONCISE)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 
+from fixbot.agent.decisions import Figures, figures
 from fixbot.agent.errors import LedgerError
 from fixbot.agent.report.text import line
 from fixbot.agent.result import RunResult, Status, result_from_json
@@ -35,3 +36,9 @@ def run_lines() -> Iterator[str]:
                 result = result_from_json(record.report)
                 words = f"{result.count(Status.FIXED)} of {len(result.outcomes)} fixed"
             yield f"{record.id}  {day}  {words:<16}  {line(record.repository)}"
+
+
+def rule_figures() -> dict[str, Figures]:
+    """How the findings of each rule were decided, in all repositories of this user."""
+    with closing(Ledger(state_dir() / "ledger.sqlite")) as ledger:
+        return figures(ledger.decisions())

@@ -7,55 +7,37 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fixbot.agent import workspace as ws
 from fixbot.agent.config import DELIVERY_KEYS, Settings
-from fixbot.agent.environments import Environment, resolve
-from fixbot.agent.errors import NoEnvironmentError, UsageError
-from fixbot.agent.events import Delivered, Emit, Found, Note, Progress, Started
+from fixbot.agent.decisions import Decision, Kind, honour, in_force
+from fixbot.agent.environments import Environment
+from fixbot.agent.errors import UsageError
+from fixbot.agent.events import Delivered, Emit, Found, Note, Started
 from fixbot.agent.failing import failing_tests
 from fixbot.agent.focus import NO_FOCUS, Focus, with_extra
 from fixbot.agent.judging import ensure_baseline
 from fixbot.agent.model import open_model, save_recording
 from fixbot.agent.proposals import NO_MODEL
-from fixbot.agent.result import NO_SPEND, Outcome, RunResult, Status
+from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.agent.rounds import fix_rounds
-from fixbot.agent.sandbox.base import Limits, MiB, Sandbox
 from fixbot.agent.sandbox.choose import choose, weaknesses
 from fixbot.agent.session import Rounds, decide
 from fixbot.agent.store import Ledger, RunRecord
 from fixbot.agent.verify.runner import SuiteRunner
-from fixbot.agent.verify.suite import SuiteOptions, SuiteResult
+from fixbot.agent.workshop import Workshop
 from fixbot.detectors.finding import Finding, FixKind, Safety
-from fixbot.detectors.project import Project, discover, is_test
+from fixbot.detectors.project import is_test
 from fixbot.detectors.registry import is_selected
-from fixbot.detectors.scan import Options, Scan, scan
+from fixbot.detectors.scan import Options, Scan
 from fixbot.patchers.difference import unified
 from fixbot.patchers.model.budget import Budget
 from fixbot.patchers.model.keys import Key
 from fixbot.patchers.model.messages import Model
-from fixbot.prompts import versions
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """Wall seconds a stage, summed over its parts."""
-
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-
-    @contextmanager
-    def __call__(self, stage: str) -> Generator[None]:
-        """Measure a block as part of a stage."""
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.monotonic() - start, 3)
 
 
 def run(
@@ -91,7 +73,8 @@ def run(
             emit(Started(record.id, str(repository), workspace.base, sandbox.name, resume))
             opened = (model, Budget()) if model is not None else open_model(settings, key or Key(), ledger, record.id)
             this, budget = opened or (None, Budget())
-            result = _Run(workspace, settings, focus, deliver, sandbox, ledger, record, state, emit, this, budget).execute()
+            shop = Workshop(workspace, settings, sandbox, ledger, record, state, emit, this, budget)
+            result = _Run(shop, focus, deliver).execute()
             ledger.finish(record.id, "finished", result.to_json())
             if settings.record is not None:
                 save_recording(settings.record, ledger, record.id)
@@ -133,144 +116,91 @@ def _digest(settings: Settings, focus: Focus) -> str:
 
 @dataclass(slots=True)
 class _Run:
-    workspace: ws.Workspace
-    settings: Settings
+    shop: Workshop
     focus: Focus
     deliver: bool
-    sandbox: Sandbox
-    ledger: Ledger
-    record: RunRecord
-    state: Path
-    emit: Emit
-    model: Model | None
-    budget: Budget
-    watch: Stopwatch = field(default_factory=Stopwatch)
 
     def execute(self) -> RunResult:
         """The stages in order."""
-        notes = [*self.workspace.notes, *weaknesses(self.sandbox)]
+        notes = [*self.shop.workspace.notes, *weaknesses(self.shop.sandbox)]
         for note in notes:
-            self.emit(Note(note))
-        with self.watch("scan"):
+            self.shop.emit(Note(note))
+        with self.shop.watch("scan"):
             found = self._first_scan()
-        fates, pending = _sort(found, self.settings, self.model is not None)
-        self.emit(Found(len(found.findings), len(pending), len(found.files)))
-        environment, rounds = None, Rounds(self.workspace.base, fates)
+        found = honour(found, self._decided(found.findings))
+        fates, pending = _sort(found, self.shop.settings, self.shop.model is not None)
+        self.shop.emit(Found(len(found.findings), len(pending), len(found.files)))
+        environment, rounds = None, Rounds(self.shop.workspace.base, fates)
         runner: SuiteRunner | None = None
         tests_wanted = self._wants_failing_tests(bool(pending))
         if pending or tests_wanted:
-            with self.watch("environment"):
-                environment = self._environment()
+            with self.shop.watch("environment"):
+                environment = self.shop.environment()
             if isinstance(environment, Environment):
                 notes += environment.notes
-                runner = self._runner(environment)
+                runner = self.shop.runner(environment)
             reason = environment if isinstance(environment, str) else ""
             if tests_wanted and runner is not None:
                 pending += self._failing_tests(runner, rounds)
-            rounds = fix_rounds(self, runner, reason, rounds, pending)
+            rounds = fix_rounds(self.shop, runner, reason, rounds, pending)
         branch = self._deliver(rounds)
         return self._result(found, rounds, branch, environment, notes, runner)
 
-    def scan(self, root: Path, commit: str) -> Scan:
-        """Scan a folder that holds the files of a commit."""
-        return self._scan(root, commit, Options())
-
     def _first_scan(self) -> Scan:
         """The scan of the base, narrowed to what was asked for, with the results of other tools and the entries of bug reports."""
-        focus, workspace, settings = self.focus, self.workspace, self.settings
+        focus, workspace, settings = self.focus, self.shop.workspace, self.shop.settings
         since = focus.changed_since
         changed = ws.changed_between(workspace.repository, since, workspace.base) if since else None
         options = Options(settings.select, settings.ignore, baseline=focus.known, changed=changed)
-        found = with_extra(self._scan(workspace.root, workspace.base, options), focus, options)
+        found = with_extra(self.shop.scan_with(workspace.root, workspace.base, options), focus, options)
         if not settings.bug_report:
             return found
         from fixbot.agent.bug_reports import with_reports
 
-        return with_reports(found, self._project(workspace.root, workspace.base), settings.bug_report, options)
+        return with_reports(found, self.shop.project(workspace.root, workspace.base), settings.bug_report, options)
 
-    def _scan(self, root: Path, commit: str, options: Options) -> Scan:
-        settings, cache = self.settings, self.state / "scan.sqlite" if self.settings.cache else None
-        options = replace(options, select=settings.select, ignore=settings.ignore, jobs=settings.jobs, cache=cache)
-        return scan(self._project(root, commit), options, lambda done, total: self.emit(Progress("scan", done, total)))
-
-    def _project(self, root: Path, commit: str) -> Project:
-        return discover(root, ws.files(self.workspace, commit), self.settings.exclude)
+    def _decided(self, findings: Iterable[Finding]) -> dict[str, Decision]:
+        """What people decided about these findings, as far as it still holds."""
+        decisions = self.shop.ledger.decisions(str(self.shop.workspace.repository))
+        return in_force(findings, decisions, lambda path: (self.shop.workspace.root / path).read_bytes())
 
     def _wants_failing_tests(self, pending: bool) -> bool:
         """Whether the suite's failing tests are findings: where it runs anyway, with a model, or when they are asked for by name."""
-        settings = self.settings
+        settings = self.shop.settings
         chosen = {"failing-test", "tests"} & set(settings.select)
-        return is_selected("failing-test", settings.select, settings.ignore) and bool(pending or self.model or chosen)
+        return is_selected("failing-test", settings.select, settings.ignore) and bool(pending or self.shop.model or chosen)
 
     def _failing_tests(self, runner: SuiteRunner, rounds: Rounds) -> list[Finding]:
         """The failing tests that a model shall work on; without one they are decided here."""
-        ensure_baseline(self, runner, rounds)
-        found = failing_tests(self, runner, rounds, self._project(self.workspace.root, self.workspace.base))
-        if self.model is not None:
-            return found
+        ensure_baseline(self.shop, runner, rounds)
+        found = failing_tests(self.shop, runner, rounds, self.shop.project(self.shop.workspace.root, self.shop.workspace.base))
+        held, pending = self._decided(found), list[Finding]()
         for finding in found:
-            decide(self, rounds, Outcome(finding, Status.NEEDS_MODEL, NO_MODEL))
-        return []
-
-    def _environment(self) -> Environment | str:
-        """The interpreter for the tests, or why there is none."""
-        self.emit(Progress("environment", 0, 0))
-        try:
-            return resolve(
-                self.workspace.root,
-                repository=self.workspace.repository,
-                python=self.settings.python,
-                cache=self.state / "environments",
-                sandbox=self.sandbox,
-                progress=lambda text: self.emit(Note(text)),
-            )
-        except NoEnvironmentError as error:
-            self.emit(Note(str(error)))
-            return f"the tests cannot be run: {error.message}"
-
-    def _runner(self, environment: Environment) -> SuiteRunner:
-        settings = self.settings
-        options = SuiteOptions(
-            settings.test_command, settings.timeout, settings.test_timeout, Limits(settings.timeout, memory=settings.memory * MiB)
-        )
-
-        def memo(key: str, compute: Callable[[], SuiteResult]) -> SuiteResult:
-            return self.ledger.step(self.record.id, key, compute, SuiteResult.from_json, SuiteResult.to_json)
-
-        return SuiteRunner(self.workspace, environment, self.sandbox, options, memo, self.emit)
-
-    def _spend(self, rounds: Rounds) -> dict[str, Any]:
-        """What the run took of the model: {model, calls, tokens, cost, estimated, prompts}; ``prompts`` are the versions of the prompts."""
-        if self.model is None:
-            return dict(NO_SPEND)
-        spent = self.budget.spent
-        name = next((one.spend.model for one in rounds.conversations.values() if one.spend.model), self.settings.model)
-        tokens = sum(one.spend.tokens for one in rounds.conversations.values())
-        return {
-            "model": name,
-            "calls": spent.calls,
-            "tokens": spent.prompt_tokens + spent.completion_tokens or tokens,
-            "cost": spent.cost,
-            "estimated": spent.estimated,
-            "prompts": versions(),
-        }
+            one = held.get(finding.fingerprint)
+            if one is not None and one.rejects:
+                status = Status.SUPPRESSED if one.kind is Kind.FALSE_POSITIVE else Status.NOT_ATTEMPTED
+                decide(self.shop, rounds, Outcome(finding, status, one.words))
+            elif self.shop.model is None:
+                decide(self.shop, rounds, Outcome(finding, Status.NEEDS_MODEL, NO_MODEL))
+            else:
+                pending.append(finding)
+        return pending
 
     def _deliver(self, rounds: Rounds) -> str | None:
-        if rounds.tip == self.workspace.base or rounds.branch is None or not self.deliver:
+        if rounds.tip == self.shop.workspace.base or rounds.branch is None or not self.deliver:
             return None
-        with self.watch("deliver"):
-            ws.deliver(self.workspace, rounds.branch, rounds.tip)
-        self.emit(Delivered(rounds.branch, rounds.tip, len(rounds.commits)))
+        with self.shop.watch("deliver"):
+            ws.deliver(self.shop.workspace, rounds.branch, rounds.tip)
+        self.shop.emit(Delivered(rounds.branch, rounds.tip, len(rounds.commits)))
         return rounds.branch
 
     def _diff(self, rounds: Rounds) -> str:
         """All proven fixes as one diff of the base."""
         paths = sorted({path for fate in rounds.fates.values() if fate.commit and fate.patch for path in fate.patch["bases"]})
 
-        def side(commit: str, path: str) -> bytes:
-            return ws.read(self.workspace, commit, path)
-
-        return "".join(unified(path, side(self.workspace.base, path), side(rounds.tip, path), errors="surrogateescape") for path in paths)
+        workspace = self.shop.workspace
+        sides = ((path, ws.read(workspace, workspace.base, path), ws.read(workspace, rounds.tip, path)) for path in paths)
+        return "".join(unified(path, old, new, errors="surrogateescape") for path, old, new in sides)
 
     def _result(
         self,
@@ -283,9 +213,9 @@ class _Run:
     ) -> RunResult:
         order = {finding.fingerprint: index for index, finding in enumerate((*found.findings, *found.suppressed))}
         return RunResult(
-            run=self.record.id,
-            repository=str(self.workspace.repository),
-            base=self.workspace.base,
+            run=self.shop.record.id,
+            repository=str(self.shop.workspace.repository),
+            base=self.shop.workspace.base,
             branch=branch,
             tip=rounds.tip if branch else None,
             outcomes=tuple(sorted(rounds.fates.values(), key=lambda fate: order.get(fate.finding.fingerprint, len(order)))),
@@ -295,11 +225,11 @@ class _Run:
             notes=tuple(dict.fromkeys((*notes, *rounds.notes))),
             tests=rounds.tests,
             suite_runs=runner.runs if runner else 0,
-            seconds=self.watch.seconds,
-            sandbox=self.sandbox.name,
+            seconds=self.shop.watch.seconds,
+            sandbox=self.shop.sandbox.name,
             environment=environment.description if isinstance(environment, Environment) else environment or "",
             diff=None if self.deliver else self._diff(rounds),
-            spend=self._spend(rounds),
+            spend=self.shop.spend(rounds),
             reports=found.reports,
             rules=found.rules,
             whole=self.focus.changed_since is None and not self.focus.known,
@@ -308,10 +238,11 @@ class _Run:
 
 def _sort(found: Scan, settings: Settings, asks: bool) -> tuple[dict[str, Outcome], list[Finding]]:
     """Fates that are clear at once, and the findings that a codemod may fix, worst first."""
-    fates = {finding.fingerprint: Outcome(finding, Status.SUPPRESSED, "muted by a comment") for finding in found.suppressed}
+    muted = ((finding, found.decided.get(finding.fingerprint, "muted by a comment")) for finding in found.suppressed)
+    fates = {finding.fingerprint: Outcome(finding, Status.SUPPRESSED, why) for finding, why in muted}
     pending: list[Finding] = []
     for finding in found.findings:
-        fate = _early_fate(finding, settings, asks)
+        fate = _early_fate(finding, settings, asks, found.decided.get(finding.fingerprint, ""))
         if fate is None:
             pending.append(finding)
         else:
@@ -319,11 +250,13 @@ def _sort(found: Scan, settings: Settings, asks: bool) -> tuple[dict[str, Outcom
     return fates, sorted(pending, key=lambda finding: (finding.severity.rank, finding.path, finding.span))
 
 
-def _early_fate(finding: Finding, settings: Settings, asks: bool) -> tuple[Status, str] | None:
+def _early_fate(finding: Finding, settings: Settings, asks: bool, rejected: str) -> tuple[Status, str] | None:
     if finding.fix.kind is FixKind.NONE:
         return Status.NOT_ATTEMPTED, "reported only"
     if is_test(finding.path):
         return Status.NOT_ATTEMPTED, "in test code, which fixes do not touch"
+    if rejected:
+        return Status.NOT_ATTEMPTED, rejected
     if finding.fix.kind is FixKind.MODEL:
         return None if asks else (Status.NEEDS_MODEL, NO_MODEL)
     if finding.fix.safety is Safety.UNSAFE and not settings.unsafe_fixes:

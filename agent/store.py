@@ -7,15 +7,16 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fixbot.agent.decisions import Decision, Kind, Source
 from fixbot.agent.errors import LedgerError
 from fixbot.patchers.model.exchanges import Exchange
 
-_VERSION = 2  # 1 had no exchanges
+_VERSION = 3  # 1 had no exchanges, 2 no decisions
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, repository TEXT NOT NULL, base TEXT NOT NULL, settings TEXT NOT NULL,
@@ -26,6 +27,13 @@ CREATE TABLE IF NOT EXISTS steps (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS exchanges (
     run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, position INTEGER NOT NULL, json TEXT NOT NULL, PRIMARY KEY (run, position)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS decisions (
+    repository TEXT NOT NULL, fingerprint TEXT NOT NULL, kind TEXT NOT NULL, rule TEXT NOT NULL, code TEXT NOT NULL,
+    reason TEXT NOT NULL, made INTEGER NOT NULL, source TEXT NOT NULL, PRIMARY KEY (repository, fingerprint, code)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reviews (
+    run TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, finding TEXT NOT NULL, json TEXT NOT NULL, PRIMARY KEY (run, finding)
 ) WITHOUT ROWID;
 """
 _Value = TypeVar("_Value")
@@ -165,6 +173,44 @@ class Ledger:
                 yield Exchange.from_json(json.loads(text))
             except ValueError as error:
                 raise LedgerError(f"the ledger {self._path} holds a damaged exchange of the run {run}", "start a new run") from error
+
+    # Decisions of people: one for each state of a finding's code; the last one counts
+
+    def decide(self, one: Decision) -> None:
+        """Remember a decision, in the place of an earlier one about the same code."""
+        row = (one.repository, one.fingerprint, one.kind.value, one.rule, one.code, one.reason, one.when, one.source.value)
+        with self._guarded() as database:
+            database.execute("INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def take_back(self, repository: str, fingerprint: str, code: str) -> None:
+        """Forget a decision; nothing happens where there is none."""
+        with self._guarded() as database:
+            database.execute("DELETE FROM decisions WHERE repository = ? AND fingerprint = ? AND code = ?", (repository, fingerprint, code))
+
+    def decisions(self, repository: str | None = None) -> Iterator[Decision]:
+        """The decisions, oldest first; of one repository when its path is given."""
+        with self._guarded() as database:
+            rows = database.execute(
+                "SELECT * FROM decisions WHERE ?1 IS NULL OR repository = ?1 ORDER BY made, fingerprint", (repository,)
+            ).fetchall()
+        for place, fingerprint, kind, rule, code, reason, made, source in rows:
+            yield Decision(place, fingerprint, Kind(kind), rule, code, reason, made, Source(source))
+
+    # Reviews: where each finding of a run stands in its review
+
+    def save_review(self, run: str, entries: Mapping[str, Any]) -> None:
+        """Note where some findings of a run stand, as plain data by fingerprint."""
+        with self._guarded() as database:
+            database.execute("BEGIN IMMEDIATE")
+            rows = [(run, finding, json.dumps(data)) for finding, data in entries.items()]
+            database.executemany("INSERT OR REPLACE INTO reviews VALUES (?, ?, ?)", rows)
+            database.execute("COMMIT")
+
+    def review(self, run: str) -> dict[str, Any]:
+        """Where the findings of a run stand, by fingerprint; those that nothing was noted about are missing."""
+        with self._guarded() as database:
+            rows = database.execute("SELECT finding, json FROM reviews WHERE run = ?", (run,)).fetchall()
+        return {finding: json.loads(text) for finding, text in rows}
 
 
 def _record(row: tuple[Any, ...]) -> RunRecord:

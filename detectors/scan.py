@@ -8,7 +8,7 @@ import json
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a scan found. ``suppressed`` are the findings that a comment muted; ``reports`` are bug reports that were read with it."""
+    """What a scan found. ``suppressed`` are the findings that are muted; ``reports`` are bug reports that were read with it.
+
+    ``decided`` tells, by fingerprint, what a person has decided about a finding or its fix.
+    """
 
     findings: tuple[Finding, ...]
     suppressed: tuple[Finding, ...]
@@ -47,6 +50,7 @@ class Scan:
     files: tuple[str, ...]
     rules: tuple[str, ...]
     reports: tuple[ReadReport, ...] = ()
+    decided: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def clean_files(self) -> int:

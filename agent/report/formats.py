@@ -16,14 +16,19 @@ _GITHUB_LEVEL = {Severity.CRITICAL: "error", Severity.HIGH: "error", Severity.ME
 
 def check_json(found: Scan) -> dict[str, Any]:
     """The public JSON form of ``fixbot check``."""
+
+    def shown(finding: Finding) -> dict[str, Any]:
+        decision = found.decided.get(finding.fingerprint)
+        return finding.to_json() | ({"decision": decision} if decision else {})
+
     return {
         "version": FORMAT_VERSION,
         "root": ".",
         "files_scanned": len(found.files),
         "files_clean": found.clean_files,
         "files_skipped": [{"path": entry.path, "reason": entry.reason} for entry in found.skipped],
-        "findings": [finding.to_json() for finding in found.findings],
-        "suppressed": [finding.to_json() for finding in found.suppressed],
+        "findings": [shown(finding) for finding in found.findings],
+        "suppressed": [shown(finding) for finding in found.suppressed],
         "reports": [report.to_json() for report in found.reports],
     }
 

@@ -33,11 +33,13 @@ _DIFF_LINES = 14
 def print_check(console: Console, found: Scan, root: Path) -> None:
     """Findings with the code that they are about, then the summary."""
     for one in found.findings:
-        _print_finding(console, one, root)
+        _print_finding(console, one, root, found.decided.get(one.fingerprint, ""))
     _print_skipped(console, found.skipped)
     print_reports(console, found.reports)
     console.print(summary(found.findings, len(found.files), found.clean_files))
-    fixable = sum(one.fix.kind is FixKind.CODEMOD for one in found.findings)
+    if found.suppressed:
+        console.print(Text(f"{plural(len(found.suppressed), 'finding')} muted by comments or decisions", "dim"))
+    fixable = sum(one.fix.kind is FixKind.CODEMOD and one.fingerprint not in found.decided for one in found.findings)
     if fixable:
         console.print(Text(f"{plural(fixable, 'finding')} can be fixed without a model: fixbot run", "dim"))
 
@@ -51,7 +53,7 @@ def summary(findings: Sequence[Finding], files: int, clean_files: int) -> Text:
     return Text(f"{plural(len(findings), 'finding')} ({parts}) in {plural(files, 'file')}, {clean_files} of them clean")
 
 
-def _print_finding(console: Console, one: Finding, root: Path) -> None:
+def _print_finding(console: Console, one: Finding, root: Path, decision: str) -> None:
     head = Text()
     head.append(f"{line(one.path)}:{one.span.line}:{one.span.column}", "bold")
     head.append(f" {one.severity.value} ", _STYLE[one.severity])
@@ -71,7 +73,7 @@ def _print_finding(console: Console, one: Finding, root: Path) -> None:
         console.print(Text(f"  seen by {line(', '.join(one.sources))}", "dim"))
     for place in one.related:
         console.print(Text(f"  see {line(place.path)}:{place.line}: {line(place.message)}", "dim"))
-    console.print(Text(f"  fix: {fix_words(one)}", "dim"))
+    console.print(Text(f"  fix: {line(decision) or fix_words(one)}", "dim"))
     console.print()
 
 
