@@ -70,6 +70,11 @@ def read_note(kind: type[_Note], body: str) -> _Note | None:
     return None
 
 
+def without_notes(body: str) -> str:
+    """A body with its notes taken out."""
+    return _MARK.sub("", body)
+
+
 def _kind(note: type[Mark | Memory]) -> str:
     return "pull" if note is Mark else "memory"
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
+from typing import Any
 
 from fixbot.agent.deliver.forge import Pull, State
 from fixbot.agent.deliver.groups import Group, Owner, group
@@ -28,11 +29,12 @@ class Action(StrEnum):
     CLOSE = "close"
     WAIT = "wait"
     DECLINED = "declined"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One group's action. ``pull`` is the pull request that it is about, ``base`` and ``run`` are of the run that made that."""
+    """One group's action. ``pull`` is the pull request that it is about, ``mark`` that one's note."""
 
     action: Action
     key: str
@@ -41,6 +43,18 @@ class Step:
     fixes: tuple[Outcome, ...] = ()
     pull: Pull | None = None
     mark: Mark | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: {action, group, branch, reason, findings, number, url}."""
+        return {
+            "action": self.action.value,
+            "group": self.key,
+            "branch": self.branch,
+            "reason": self.reason,
+            "findings": [one.finding.fingerprint for one in self.fixes],
+            "number": self.pull.number if self.pull else None,
+            "url": self.pull.url if self.pull else "",
+        }
 
 
 @dataclass(frozen=True, slots=True)
