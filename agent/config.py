@@ -18,7 +18,7 @@ REPOSITORY_KEYS = frozenset({"select", "ignore", "exclude", "test-command", "tim
 
 DELIVERY_KEYS = frozenset(
     (
-        *("group", "forge", "forge_url", "repository", "base_branch", "branch_prefix", "max_open", "max_new_per_run"),
+        *("group", "forge", "forge_url", "forge_login", "repository", "base_branch", "branch_prefix", "max_open", "max_new_per_run"),
         *("labels", "reviewers", "assignees", "draft", "dashboard"),
     )
 )
@@ -80,6 +80,7 @@ class Settings(BaseModel):
     group: Literal["rule", "file", "owner", "finding", "all"] = Field("rule", description="what makes one pull request")
     forge: Literal["github", "gitlab"] = "github"
     forge_url: str | None = Field(None, description="of the API")
+    forge_login: str | None = Field(None, description="the token's account, where the forge does not tell it")
     repository: str | None = Field(None, description="owner/name on the forge")
     base_branch: str | None = Field(None, description="that pull requests are for")
     branch_prefix: str = Field("fixbot/", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/$")

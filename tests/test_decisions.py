@@ -63,9 +63,7 @@ def test_code_outside_functions(path: str, text: str, line: int, other: str, sam
 def test_a_ledger_of_the_last_version_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     with closing(sqlite3.connect(path)) as old:
-        old.execute(
-            "CREATE TABLE runs (id TEXT PRIMARY KEY, repository TEXT, base TEXT, settings TEXT, started, status, report)"
-        )
+        old.execute("CREATE TABLE runs (id TEXT PRIMARY KEY, repository TEXT, base TEXT, settings TEXT, started, status, report)")
         old.execute("INSERT INTO runs VALUES ('r', '/x', '', '', 1, 'finished', NULL)")
         old.execute("PRAGMA user_version=2")
         old.commit()

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
 from fixbot.agent.deliver.mark import Mark, without_notes, write_note
-from fixbot.agent.report.markdown import code, escape, evidence_line, impact
+from fixbot.agent.report.markdown import code, evidence_line, impact, prose
 from fixbot.agent.report.text import harmless, line, plural
 from fixbot.agent.result import Outcome, RunResult
 from fixbot.detectors.registry import all_rules
 
 MAX_BODY = 60_000  # characters; GitHub takes 65,536
-_MAX_TITLE, _MAX_TEXT = 120, 400
+_MAX_TITLE, _MAX_TEXT = 120, 500
 
 
 def title(fixes: Sequence[Outcome]) -> str:
@@ -49,7 +49,7 @@ def _summary(fixes: Sequence[Outcome]) -> Iterator[str]:
     yield f"{plural(len(fixes), 'bug')}, fixed and proven with this repository's own tests; one commit a finding, any can be dropped."
     yield ""
     for rule in sorted({one.finding.rule for one in fixes}):
-        yield f"**{code(rule)}**: {harmless(escape(_cut(impact(rule), _MAX_TEXT)))}"
+        yield f"**{code(rule)}**: {harmless(prose(_cut(impact(rule), _MAX_TEXT)))}"
         yield ""
 
 
@@ -112,7 +112,7 @@ def _tests(result: RunResult) -> str:
 
 
 def _shown(text: str) -> str:
-    return harmless(escape(_cut(line(text), _MAX_TEXT)))
+    return harmless(prose(_cut(line(text), _MAX_TEXT)))
 
 
 def _cut(text: str, size: int) -> str:

@@ -50,8 +50,11 @@ class Delivery:
         return {"pulls": [one.to_json() for one in self.steps], "dashboard": self.dashboard, "notes": list(self.notes)}
 
 
-def deliver(result: RunResult, settings: Settings, forge: Forge, path: Path, state: Path, emit: Emit) -> Delivery:
-    """Open and update the pull requests of a run. ``path`` is a checkout of the repository that has the run's base. Raises FixbotError.
+def deliver(
+    result: RunResult, settings: Settings, forge: Forge, path: Path, state: Path, emit: Emit, waits: Sequence[float] = remote.WAITS
+) -> Delivery:
+    """Open and update the pull requests of a run. ``path`` is a checkout of the repository that has the run's base; ``waits`` are the
+    seconds between attempts to reach the forge by git. Raises FixbotError.
 
     A group that fails does not stop the others; an error of the forge that concerns all of them does.
     """
@@ -64,7 +67,7 @@ def deliver(result: RunResult, settings: Settings, forge: Forge, path: Path, sta
         workspace = ws.open_workspace(repository, state, name, trust_owner=settings.trust_owner)
         try:
             with tempfile.TemporaryDirectory(prefix="fixbot-", dir=workspace.root.parent) as folder:
-                return _Delivery(result, settings, forge, project, workspace, Path(folder), emit).execute()
+                return _Delivery(result, settings, forge, project, workspace, Path(folder), emit, waits).execute()
         finally:
             ws.remove(workspace)
 
@@ -78,9 +81,10 @@ class _Delivery:
     workspace: Workspace
     folder: Path
     emit: Emit
+    waits: Sequence[float]
     notes: list[str] = field(default_factory=list[str])
     heads: dict[str, str] = field(default_factory=dict[str, str])
-    known: list[Known] = field(default_factory=list[Known])
+    pulls: list[Pull] = field(default_factory=list[Pull])
     _ours: dict[str, bool] = field(default_factory=dict[str, bool])
 
     @property
@@ -115,7 +119,7 @@ class _Delivery:
         """The run's base must be on the branch that the pull requests are for: else they would bring somebody's work along."""
         if not branches.has_commit(self.workspace, self.result.base):
             raise RepositoryError(f"commit {self.result.base[:12]}, on which the run worked, is not in this repository", "check it out")
-        tip = remote.fetch(self.workspace, self.forge.remote(), self.base_branch)
+        tip = remote.fetch(self.workspace, self.forge.remote(), self.base_branch, self.waits)
         if not branches.contains(self.workspace, tip, self.result.base):
             raise RepositoryError(
                 f"commit {self.result.base[:12]}, on which the run worked, is not on branch {self.base_branch} of {self.project.url}",
@@ -133,32 +137,29 @@ class _Delivery:
 
     def _look(self, fixes: Sequence[Outcome], issue: Issue | None) -> Forged:
         prefix = self.settings.branch_prefix
-        self.heads = remote.heads(self.workspace, self.forge.remote(), prefix)
-        taken: list[Pull] = []
-        for pull in self.forge.pulls(prefix):
-            mark = read_note(Mark, pull.body)
-            if mark is not None and (pull.base == self.base_branch or pull.state is not State.OPEN):
-                self.known.append(Known(pull, mark))
-            elif pull.state is State.OPEN:
-                taken.append(pull)
+        self.heads = remote.heads(self.workspace, self.forge.remote(), prefix, self.waits)
+        self.pulls += self.forge.pulls(prefix)
+        marks = [(pull, read_note(Mark, pull.body)) for pull in self.pulls]
+        known = [Known(pull, mark) for pull, mark in marks if mark and (pull.base == self.base_branch or pull.state is not State.OPEN)]
+        noted = {one.pull.number for one in known}
         ticked = commands(issue.body) if issue else frozenset[str]()
         memory = read_note(Memory, issue.body) if issue else None
         reopened = {int(one.removeprefix(_REOPEN)) for one in ticked if one.startswith(_REOPEN)}
         return Forged(
-            known=self.known,
+            known=known,
             heads=self.heads,
             is_ours=self._is_ours,
             prefix=prefix,
-            reopened=reopened | self._asked_again(fixes, reopened),
+            reopened=reopened | self._asked_again(known, fixes, reopened),
             wanted={one.removeprefix(_WANT) for one in ticked if one.startswith(_WANT)},
             first_seen=memory.first_seen if memory else {},
-            taken=taken,
+            taken=[pull for pull in self.pulls if pull.state is State.OPEN and pull.number not in noted],
         )
 
-    def _asked_again(self, fixes: Sequence[Outcome], reopened: set[int]) -> set[int]:
+    def _asked_again(self, known: Sequence[Known], fixes: Sequence[Outcome], reopened: set[int]) -> set[int]:
         """Closed pull requests with a fix of this run on which somebody asks to offer it again."""
         offered = {(one.finding.fingerprint, code_of(one)) for one in fixes}
-        closed = [one for one in self.known if one.pull.state is not State.OPEN and not one.mark.retired]
+        closed = [one for one in known if one.pull.state is not State.OPEN and not one.mark.retired]
         asked = [one.pull.number for one in closed if offered & {(fix.finding, fix.code) for fix in one.mark.fixes}]
         return {
             number
@@ -169,7 +170,9 @@ class _Delivery:
     def _is_ours(self, sha: str) -> bool:
         if sha not in self._ours:
             branch = next(name for name, head in self.heads.items() if head == sha)
-            self._ours[sha] = remote.fetch(self.workspace, self.forge.remote(), branch) == sha and remote.is_ours(self.workspace, sha)
+            self._ours[sha] = remote.fetch(self.workspace, self.forge.remote(), branch, self.waits) == sha and remote.is_ours(
+                self.workspace, sha
+            )
         return self._ours[sha]
 
     def _is_gone(self, fix: Offered) -> bool:
@@ -187,7 +190,7 @@ class _Delivery:
             match step.action:
                 case Action.OPEN | Action.UPDATE:
                     return self._offer(step, stack)
-                case Action.LEAVE if step.pull and step.branch in self.heads:
+                case Action.LEAVE if step.mark and step.pull and step.branch in self.heads:
                     text = "This branch has commits that are not fixbot's. It is yours from now on: fixbot leaves it alone."
                     self.forge.comment(step.pull.number, text, _LEFT)
                 case Action.CLOSE:
@@ -209,16 +212,18 @@ class _Delivery:
         branches.check_group(stack, fixes)
         run, before = self.result.run, self.heads.get(step.branch)
         tip = branches.build(stack, fixes, step.branch, run)
-        if before and step.mark and step.mark.base == stack.base and branches.same_tree(self.workspace, before, tip):
-            run = step.mark.run  # nothing new: no push, no mail to anybody
+        kept = step.mark if before and branches.same_tree(self.workspace, before, tip) else None
+        if kept and kept.base == stack.base:
+            run = kept.run  # nothing new: no push, no mail to anybody
         else:
-            remote.push(self.workspace, self.forge.remote(), step.branch, tip, before)
+            kept = None
+            remote.push(self.workspace, self.forge.remote(), step.branch, tip, before, self.waits)
             self.heads[step.branch] = tip
         offered = tuple(
             Offered(finding=one.finding.fingerprint, rule=one.finding.rule, path=one.finding.path, code=code_of(one)) for one in fixes
         )
         pull = self._publish(step, fixes, Mark(key=step.key, base=stack.base, run=run, fixes=offered))
-        return replace(step, pull=pull, reason=reason, fixes=tuple(fixes))
+        return replace(step, action=Action.KEEP if kept else step.action, pull=pull, reason=reason, fixes=tuple(fixes))
 
     def _publish(self, step: Step, fixes: Sequence[Outcome], mark: Mark) -> Pull:
         settings, title, text = self.settings, body.title(fixes), body.body(fixes, self.result, mark)
@@ -244,14 +249,14 @@ class _Delivery:
         self.forge.comment(pull.number, f"Closed: {step.reason} (as of {self.result.base[:12]}).", _CLOSED)
         self.forge.edit_pull(pull.number, body=retired, close=True)
         if step.branch in self.heads:
-            remote.delete(self.workspace, self.forge.remote(), step.branch, self.heads.pop(step.branch))
+            remote.delete(self.workspace, self.forge.remote(), step.branch, self.heads.pop(step.branch), self.waits)
 
     def _prune(self, steps: Sequence[Step]) -> None:
         """Delete branches of ours that never became a pull request: a killed delivery left them."""
-        used = {one.branch for one in steps} | {one.pull.branch for one in self.known}
+        used = {one.branch for one in steps} | {pull.branch for pull in self.pulls}
         for branch, head in list(self.heads.items()):
             if branch not in used and self._is_ours(head):
-                remote.delete(self.workspace, self.forge.remote(), branch, head)
+                remote.delete(self.workspace, self.forge.remote(), branch, head, self.waits)
 
     # Telling
 

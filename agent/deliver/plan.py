@@ -169,7 +169,11 @@ def _order(forged: Forged) -> Callable[[Group], tuple[bool, int, str, str]]:
 
 def _new(groups: Sequence[Group], forged: Forged, limits: Limits, still_open: int) -> Iterator[Step]:
     new = 0
+    taken = {pull.branch: pull for pull in forged.taken}
     for one in groups:
+        if pull := taken.get(forged.prefix + one.key):
+            yield Step(Action.LEAVE, one.key, pull.branch, f"#{pull.number} has lost its note, so it is left alone", one.fixes, pull)
+            continue
         branch = _free_branch(one.key, forged)
         reason = ""
         if one.key not in forged.wanted:
@@ -187,5 +191,4 @@ def _new(groups: Sequence[Group], forged: Forged, limits: Limits, still_open: in
 def _free_branch(key: str, forged: Forged) -> str:
     """The group's branch, or with a number after it where somebody else's is called so."""
     names = (forged.prefix + (key if number == 1 else f"{key}-{number}") for number in count(1))
-    taken = {pull.branch for pull in forged.taken}
-    return next(name for name in names if name not in taken and (name not in forged.heads or forged.is_ours(forged.heads[name])))
+    return next(name for name in names if (name not in forged.heads or forged.is_ours(forged.heads[name])))

@@ -134,6 +134,14 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", clean(text).replace("\n", " "))
 
 
+def prose(text: str) -> str:
+    """Text of others in which pairs of backticks mark code: shown as such, the rest literally."""
+    parts = clean(text).replace("\n", " ").split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return "".join(code(part) if number % 2 and part.strip() else escape(part) for number, part in enumerate(parts))
+
+
 def code(text: str) -> str:
     """Text of others as inline code."""
     shown = clean(text).replace("\n", "\\n")
