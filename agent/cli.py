@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -45,15 +45,37 @@ from fixbot.agent.options import (
     Scripted,
     Select,
 )
+from fixbot.agent.options_delivery import (
+    Assignees,
+    BaseBranch,
+    BundleFile,
+    Draft,
+    ForgeName,
+    ForgeUrl,
+    GroupBy,
+    Labels,
+    MaxNew,
+    MaxOpen,
+    NoDashboard,
+    PullRequests,
+    RepositoryName,
+    Reviewers,
+    UploadSarif,
+)
 from fixbot.agent.report.output import output, print_result, progress_of, render_check, write, write_diff
 
 if TYPE_CHECKING:
+    from fixbot.agent.config import Settings
+    from fixbot.agent.deliver.forge import Forge
+    from fixbot.agent.events import Emit
+    from fixbot.agent.result import RunResult
     from fixbot.agent.scripted import Script
 
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # none is used; looking for them costs every start
 
-_CREDENTIALS = {name: os.environ.pop(name) for name in ("FIXBOT_API_KEY", "OPENAI_API_KEY") if name in os.environ}
-"""The keys for models, taken out of the environment at the start: no process that fixbot starts inherits them."""
+_SECRETS = ("FIXBOT_API_KEY", "OPENAI_API_KEY", "FIXBOT_FORGE_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN")
+_CREDENTIALS = {name: os.environ.pop(name) for name in _SECRETS if name in os.environ}
+"""Keys for models and tokens of forges, taken out of the environment at the start: no process that fixbot starts inherits them."""
 
 app = typer.Typer(
     name="fixbot",
@@ -159,6 +181,21 @@ def run(
     proof: Proof = False,
     record: Record = None,
     replay: ReplayFile = None,
+    pr: PullRequests = False,
+    bundle: BundleFile = None,
+    group: GroupBy = None,
+    forge: ForgeName = None,
+    forge_url: ForgeUrl = None,
+    repository: RepositoryName = None,
+    base_branch: BaseBranch = None,
+    max_open: MaxOpen = None,
+    max_new_per_run: MaxNew = None,
+    label: Labels = None,
+    reviewer: Reviewers = None,
+    assignee: Assignees = None,
+    draft: Draft = False,
+    no_dashboard: NoDashboard = False,
+    upload_sarif: UploadSarif = False,
     exit_zero: ExitZero = False,
     quiet: Quiet = False,
 ) -> None:
@@ -192,28 +229,142 @@ def run(
         "proof": proof or None,
         "record": record,
         "replay": replay,
+        "group": group,
+        "forge": forge,
+        "forge_url": forge_url,
+        "repository": repository,
+        "base_branch": base_branch,
+        "max_open": max_open,
+        "max_new_per_run": max_new_per_run,
+        "labels": tuple(label or ()),
+        "reviewers": tuple(reviewer or ()),
+        "assignees": tuple(assignee or ()),
+        "draft": draft or None,
+        "dashboard": False if no_dashboard else None,
+        "upload_sarif": upload_sarif or None,
     }
+    if pr + diff + (bundle is not None) > 1:
+        raise UsageError("--pr, --diff and --bundle exclude each other", "a bundle is for `fixbot deliver`, in another job")
     settings = settings_for(path, flags, config, isolated)
     focus = load_focus(changed_since, baseline, sarif_in or ())
     start = partial(
-        pipeline.run, path, settings, focus=focus, deliver=not diff, resume=resume, key=take_key(settings.base_url, _CREDENTIALS)
+        pipeline.run,
+        path,
+        settings,
+        focus=focus,
+        deliver=not (diff or pr or bundle),
+        resume=resume,
+        key=take_key(settings.base_url, _CREDENTIALS),
     )
+    connected = _connect(settings, path) if pr else None
     if settings.sandbox == "none":
         typer.echo("warning: --sandbox none: the repository's tests run with all of your rights", err=True)
     if output_format is Format.JSON_LINES:
         from fixbot.agent.events import to_json
         from fixbot.agent.report.formats import dumps
 
-        with _resumable():
-            result = start(lambda event: typer.echo(dumps(to_json(event), indent=None)))
+        emitter: AbstractContextManager[Emit] = nullcontext(lambda event: typer.echo(dumps(to_json(event), indent=None)))
     else:
-        with _resumable(), progress_of(quiet) as emit:
-            result = start(emit)
+        emitter = progress_of(quiet)
+    with _resumable(), emitter as emit:
+        result, problem = start(emit), None
+        if connected is not None:
+            result, problem = _delivered(result, settings, connected, path, emit)
+    if bundle is not None:
+        from fixbot.agent.deliver.bundle import write_bundle
+
+        write_bundle(bundle, result)
+        typer.echo(f"bundle written to {bundle}; next: fixbot deliver {bundle}", err=True)
     if diff and output_format is Format.FULL:
         write_diff(output_file, result.diff or "")
     else:
         print_result(output_format, output_file, result)
+    if problem is not None:
+        raise problem
     raise typer.Exit(1 if result.left and not exit_zero else 0)
+
+
+@app.command()
+def deliver(
+    source: Annotated[str, typer.Argument(help="A bundle of `fixbot run --bundle`, or a run's id; `last` for the newest.")],
+    path: Annotated[Path, typer.Option("--path", help="A checkout of the repository that has the run's base.")] = Path(),
+    group: GroupBy = None,
+    forge: ForgeName = None,
+    forge_url: ForgeUrl = None,
+    repository: RepositoryName = None,
+    base_branch: BaseBranch = None,
+    max_open: MaxOpen = None,
+    max_new_per_run: MaxNew = None,
+    label: Labels = None,
+    reviewer: Reviewers = None,
+    assignee: Assignees = None,
+    draft: Draft = False,
+    no_dashboard: NoDashboard = False,
+    upload_sarif: UploadSarif = False,
+    config: ConfigFile = None,
+    trust_owner: Annotated[bool, typer.Option("--trust-owner", help="Work on a repository that belongs to another user.")] = False,
+    output_format: Annotated[Format, typer.Option("--output-format", help="full or json.")] = Format.FULL,
+    output_file: OutputFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Open or update the pull requests of a finished run. Runs no code of the repository.
+
+    The patches pass the gate once more. Closed pull requests are not offered again; a branch with somebody's commit is left alone.
+    """
+    from fixbot.agent.config import settings_for
+    from fixbot.agent.deliver.bundle import read_bundle
+    from fixbot.agent.history import finished_run
+    from fixbot.agent.report.delivery import print_delivery
+
+    flags: dict[str, Any] = {
+        "trust_owner": trust_owner or None,
+        "group": group,
+        "forge": forge,
+        "forge_url": forge_url,
+        "repository": repository,
+        "base_branch": base_branch,
+        "max_open": max_open,
+        "max_new_per_run": max_new_per_run,
+        "labels": tuple(label or ()),
+        "reviewers": tuple(reviewer or ()),
+        "assignees": tuple(assignee or ()),
+        "draft": draft or None,
+        "dashboard": False if no_dashboard else None,
+        "upload_sarif": upload_sarif or None,
+    }
+    settings = settings_for(path, flags, config, True)
+    result = read_bundle(Path(source)) if Path(source).is_file() else finished_run(source)
+    connected = _connect(settings, path)
+    with progress_of(quiet) as emit:
+        result, problem = _delivered(result, settings, connected, path, emit)
+    if problem is not None:
+        raise problem
+    if output_format is Format.JSON:
+        from fixbot.agent.report.formats import dumps
+
+        write(output_file, dumps(result.delivery))
+    else:
+        with output(output_file) as console:
+            print_delivery(console, result.delivery or {})
+
+
+def _connect(settings: Settings, path: Path) -> Forge:
+    from fixbot.agent.deliver.connect import connect, take_token
+
+    return connect(settings, take_token(settings, _CREDENTIALS), path)
+
+
+def _delivered(result: RunResult, settings: Settings, forge: Forge, path: Path, emit: Emit) -> tuple[RunResult, FixbotError | None]:
+    """The run with what became of its pull requests, or with what went wrong: that must not cost the report."""
+    from dataclasses import replace
+
+    from fixbot.agent.deliver.deliver import deliver
+    from fixbot.agent.workspace import state_dir
+
+    try:
+        return replace(result, delivery=deliver(result, settings, forge, path, state_dir(), emit).to_json()), None
+    except FixbotError as error:
+        return replace(result, delivery={"pulls": [], "dashboard": "", "notes": [], "error": error.message}), error
 
 
 @app.command()

@@ -19,7 +19,7 @@ REPOSITORY_KEYS = frozenset({"select", "ignore", "exclude", "test-command", "tim
 DELIVERY_KEYS = frozenset(
     (
         *("group", "forge", "forge_url", "forge_login", "repository", "base_branch", "branch_prefix", "max_open", "max_new_per_run"),
-        *("labels", "reviewers", "assignees", "draft", "dashboard"),
+        *("labels", "reviewers", "assignees", "draft", "dashboard", "upload_sarif"),
     )
 )
 """What only decides how proven fixes are handed over, not which there are."""
@@ -91,6 +91,7 @@ class Settings(BaseModel):
     assignees: tuple[str, ...] = ()
     draft: bool = False
     dashboard: bool = True
+    upload_sarif: bool = False
 
     @property
     def asks(self) -> bool:

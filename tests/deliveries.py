@@ -85,7 +85,7 @@ class Case:
     rig: Rig[Hub]
     checkout: Path
     state: Path
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = field(default_factory=lambda: Settings.model_validate({}))
     runs: int = 0
 
     def pull(self) -> str:

@@ -25,7 +25,7 @@ SOUND_BRANCH, FETCH_BRANCH = "fixbot/undefined-name", "fixbot/missing-timeout"
 @pytest.fixture
 def case(tmp_path: Path) -> Generator[Case]:
     with github_rig(tmp_path / "forge", FILES) as rig:
-        yield Case(rig, check_out(rig, tmp_path / "checkout"), tmp_path / "state", Settings(max_new_per_run=10))
+        yield Case(rig, check_out(rig, tmp_path / "checkout"), tmp_path / "state", Settings.model_validate({"max_new_per_run": 10}))
 
 
 def actions(delivery: Delivery) -> dict[str, str]:

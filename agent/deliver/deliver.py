@@ -106,6 +106,8 @@ class _Delivery:
             self.emit(Progress("deliver", len(done), len(steps)))
             done.append(self._carry_out(step, stack))
         self._prune(done)
+        if self.settings.upload_sarif:
+            self._scanned()
         url = self._report(issue, done, forged)
         return Delivery(tuple(done), url, tuple(self.notes))
 
@@ -259,6 +261,17 @@ class _Delivery:
                 remote.delete(self.workspace, self.forge.remote(), branch, head, self.waits)
 
     # Telling
+
+    def _scanned(self) -> None:
+        """Hand the findings to code scanning; that fixbot cannot is told, but costs no pull request."""
+        from fixbot.agent.report.sarif import sarif
+
+        findings = [one.finding for one in self.result.outcomes if one.status is not Status.SUPPRESSED]
+        try:
+            where = self.forge.upload_sarif(sarif(findings), self.result.base, f"refs/heads/{self.base_branch}")
+            self._note(f"findings handed to code scanning{f': {where}' if where else ''}")
+        except ForgeError as error:
+            self._note(f"the findings were not handed to code scanning: {error}")
 
     def _report(self, issue: Issue | None, steps: Sequence[Step], forged: Forged) -> str:
         if not self.settings.dashboard or not self.project.issues or (issue is None and not steps and not self.result.left):

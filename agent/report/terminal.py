@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from fixbot.agent.report.delivery import print_delivery
 from fixbot.agent.report.markdown import evidence_line, spend_line, tests_line
 from fixbot.agent.report.text import clean, line, plural
 from fixbot.agent.result import Outcome, RunResult, Status
@@ -207,8 +208,13 @@ def _print_figures(console: Console, result: RunResult) -> None:
 
 
 def _print_next(console: Console, result: RunResult) -> None:
+    if result.delivery is not None:
+        print_delivery(console, result.delivery)
+        return
     if result.branch is None:
         words = "Nothing to fix." if not result.outcomes else "No fix was proven; no branch was made."
+        if fixed := result.count(Status.FIXED):
+            words = f"{plural(fixed, 'fix', 'fixes')} proven; no branch was made, as asked."
         console.print(Text(words, "green" if not result.outcomes else ""))
         console.print(Text(f"  {'fixbot report ' + result.run + ' --markdown':<44} the whole report", "dim"))
         return

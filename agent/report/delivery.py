@@ -1,0 +1,39 @@
+"""What became of pull requests, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fixbot.agent.report.text import line, plural
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WORDS = {
+    "open": "opened",
+    "update": "updated",
+    "keep": "unchanged",
+    "leave": "left alone",
+    "close": "closed",
+    "wait": "waits",
+    "declined": "not offered again",
+    "refused": "refused by the gate",
+}
+
+
+def print_delivery(console: Console, delivery: Mapping[str, Any]) -> None:
+    """``Delivery.to_json``: a line a group, then the dashboard and the notes."""
+    pulls = delivery.get("pulls", ())
+    if not pulls and "error" not in delivery:
+        console.print("no pull requests: the run has no proven fix to offer")
+    for one in pulls:
+        where = f"#{one['number']} {line(one['url'])}" if one["number"] else line(one["branch"])
+        reason = f": {line(one['reason'])}" if one["reason"] else ""
+        console.print(
+            f"{_WORDS.get(one['action'], one['action'])} {one['group']} ({plural(len(one['findings']), 'fix', 'fixes')}) {where}{reason}"
+        )
+    if delivery.get("dashboard"):
+        console.print(f"dashboard: {line(delivery['dashboard'])}")
+    for note in delivery.get("notes", ()):
+        console.print(f"note: {line(note)}")
