@@ -29,8 +29,8 @@ class Contract:
         """What a request breaks, in words; empty for none."""
         if not request.headers.get("user-agent", "").strip():
             return "no User-Agent"
-        if request.path == "/api/graphql":
-            return ""  # another protocol
+        if request.path.startswith(("/api/graphql", "/repositories/")):
+            return ""  # another protocol; what a redirect leads to
         if "x-github-api-version" not in request.headers:
             return "no X-GitHub-Api-Version"
         return self._broken(request)

@@ -103,8 +103,7 @@ def _list_reviews(hub: GitHub, request: Request, match: re.Match[str]) -> Reply:
 
 def _list_pulls(hub: GitHub, request: Request, _: re.Match[str]) -> Reply:
     head, base = request.query.get("head", "").partition(":")[2], request.query.get("base", "")
-    found = [hub.pull(number) for number in hub.pulls]
-    found = [one for one in found if head in ("", one["head"]["ref"]) and base in ("", one["base"]["ref"])]
+    found = [one for one in hub.all() if head in ("", one["head"]["ref"]) and base in ("", one["base"]["ref"])]
     return paged(request, _lasting(found, request.query))
 
 
@@ -123,9 +122,10 @@ def _open_pull(hub: GitHub, request: Request, _: re.Match[str]) -> Reply:
     for field, ref in (("head", head), ("base", base)):
         if ref not in heads or owner not in ("", hub.name.partition("/")[0]):
             return invalid("PullRequest", field)
-    if hub.bare.contains(base, heads[head]):
+    if hub.merged(heads[base], heads[head]):
         return invalid("PullRequest", message=f"No commits between {base} and {head}")
-    if any(one["head"]["ref"] == head and one["base"]["ref"] == base for one in hub.open()):
+    own = [one for one in hub.open() if one["head"]["repo"] and one["head"]["repo"]["id"] == 1]
+    if any(one["head"]["ref"] == head and one["base"]["ref"] == base for one in own):
         return invalid("PullRequest", message=f"A pull request already exists for {hub.name.partition('/')[0]}:{head}.")
     if len(body.get("body") or "") > LIMIT:
         return invalid("Issue", "body", f"body is too long (maximum is {LIMIT} characters)")

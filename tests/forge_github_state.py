@@ -34,6 +34,7 @@ class State:
         self.sarifs: dict[str, Any] = {}
         self.former = ""  # an earlier name of the repository
         self._last, self._ids = 0, 1000
+        self._merged: dict[tuple[str, str], bool] = {}
 
     # What people do.
 
@@ -63,21 +64,35 @@ class State:
 
     def open(self) -> list[dict[str, Any]]:
         """The open pull requests."""
-        return [one for number in sorted(self.pulls) if (one := self.pull(number))["state"] == "open"]
+        return [one for one in self.all() if one["state"] == "open"]
+
+    def all(self) -> list[dict[str, Any]]:
+        """All pull requests, up to date."""
+        heads = self.bare.heads()
+        return [self._refresh(self.pulls[number], heads) for number in sorted(self.pulls)]
 
     def pull(self, number: int) -> dict[str, Any]:
-        """A pull request, brought up to date with the repository: its head moves, its branch may be gone or merged by a push."""
-        pull, heads = self.pulls[number], self.bare.heads()
+        """A pull request, up to date."""
+        return self._refresh(self.pulls[number], self.bare.heads())
+
+    def _refresh(self, pull: dict[str, Any], heads: dict[str, str]) -> dict[str, Any]:
+        """Bring one up to date with the repository: its head moves, its branch may be gone or merged by a push."""
         if pull["state"] == "open":
             head, base = pull["head"]["ref"], pull["base"]["ref"]
             if head not in heads:
-                self.close(number)
+                self.close(pull["number"])
             elif heads[head] != pull["head"]["sha"]:
                 pull["head"]["sha"] = heads[head]
                 pull["updated_at"] = now()
-            if pull["state"] == "open" and self.bare.contains(base, pull["head"]["sha"]):
+            if pull["state"] == "open" and self.merged(heads[base], pull["head"]["sha"]):
                 pull |= {"state": "closed", "merged_at": now(), "merge_commit_sha": pull["head"]["sha"]}
         return pull
+
+    def merged(self, base: str, head: str) -> bool:
+        """Whether one commit has another in its history."""
+        if (base, head) not in self._merged:
+            self._merged[base, head] = self.bare.contains(base, head)
+        return self._merged[base, head]
 
     def user(self, login: str) -> dict[str, Any]:
         return {"login": login, "id": abs(hash(login)) % 100000, "type": "Bot" if login.endswith("[bot]") else "User", "email": None}

@@ -36,9 +36,9 @@ class Bare:
         lines = self.git("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads").splitlines()
         return {name: commit for name, _, commit in (line.rpartition(" ") for line in lines)}
 
-    def contains(self, branch: str, commit: str) -> bool:
-        """Whether a branch has a commit in its history."""
-        return self.git("for-each-ref", "--contains", commit, f"refs/heads/{branch}") != ""
+    def contains(self, base: str, commit: str) -> bool:
+        """Whether a commit is in the history of another."""
+        return self.git("rev-list", "--max-count=1", commit, f"^{base}") == ""
 
     def commit(
         self,
@@ -110,6 +110,7 @@ def make_bare(path: Path, files: Mapping[str, str], branch: str = "main") -> Bar
     path.mkdir(parents=True)
     bare = Bare(path, branch)
     bare.git("init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}")
-    bare.git("config", "http.receivepack", "true")
+    for key, value in (("http.receivepack", "true"), ("gc.auto", "0"), ("maintenance.auto", "false")):
+        bare.git("config", key, value)
     bare.commit(branch, files, "first", parents=())
     return bare

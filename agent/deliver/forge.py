@@ -101,6 +101,11 @@ class Forge(Protocol):
 
     name: str
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know about how things were done so far, one sentence each: a long list was cut, no draft was possible."""
+        ...
+
     def project(self) -> Project:
         """The repository itself."""
         ...

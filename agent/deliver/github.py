@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from fixbot.agent.deliver import github_models as models
+from fixbot.agent.deliver.fields import entries, fields, text
 from fixbot.agent.deliver.forge import Comment, Issue, People, Project, Pull, Remote
 from fixbot.agent.deliver.github_errors import explain
 from fixbot.agent.deliver.github_people import invite
@@ -18,11 +19,10 @@ from fixbot.agent.deliver.tokens import basic, token
 from fixbot.agent.errors import ForgeError
 
 VERSION = "2022-11-28"
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}/(?!\.{1,2}$)[A-Za-z0-9_.-]{1,100}")
 _PULLS, _ISSUES, _COMMENTS = 30, 20, 20  # pages of 100 that are read at most
 _ACTIONS = "github-actions[bot]"
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-_T = TypeVar("_T")
 
 
 def open_github(
@@ -59,6 +59,11 @@ class GitHub:
     _project: Project | None = field(default=None, init=False)
 
     @property
+    def notes(self) -> list[str]:
+        """What a person should know about how things were done."""
+        return self.client.notes
+
+    @property
     def _path(self) -> str:
         return f"/repos/{self.repository}"
 
@@ -69,7 +74,7 @@ class GitHub:
         """The repository itself; a renamed one is used under its new name from then on."""
         if self._project is None:
             data = self.client.get(self._path)
-            found = models.text(data, "full_name")
+            found = text(data, "full_name")
             if not _NAME.fullmatch(found):
                 raise ForgeError("GitHub sent no repository", "see whether the API's address is right")
             self.repository = found
@@ -84,7 +89,7 @@ class GitHub:
         """The login of fixbot's own account. That of an App cannot be asked for by REST."""
         if not self.login:
             try:
-                self.login = models.text(self.client.get("/user"), "login")
+                self.login = text(self.client.get("/user"), "login")
             except Refused as refused:
                 if refused.status != 403:
                     raise
@@ -100,53 +105,41 @@ class GitHub:
             found = graph.write("POST", "/graphql", {"query": "{viewer{login}}"}, repeatable=True).data
         except ForgeError:
             return ""
-        return models.text(found, "data", "viewer", "login")
+        return text(found, "data", "viewer", "login")
 
     def pulls(self, prefix: str) -> Sequence[Pull]:
         """The pull requests of branches that begin with ``prefix``, newest first; of at most 3,000 in the repository."""
         query = {"state": "all", "sort": "created", "direction": "desc"}
         pages = self.client.pages(f"{self._path}/pulls", _PULLS, **query)
-        found = [models.pull(one, self._page("pull")) for page in pages for one in models.entries(page) if models.is_own(one)]
+        found = [models.pull(one, self._page("pull")) for page in pages for one in entries(page) if models.is_own(one)]
         return [one for one in found if one.branch.startswith(prefix)]
 
     def open_pull(self, branch: str, base: str, title: str, body: str, *, draft: bool) -> Pull:
         """The open pull request of a branch, opened if there is none."""
-        wanted: dict[str, Any] = {"head": branch, "base": base, "title": title, "body": body, "draft": draft}
+        wanted = {"head": branch, "base": base, "title": title, "body": body, "draft": draft}
+        return self.client.once(lambda: self._open(branch, base), lambda: self._make_pull(wanted))
 
-        def make() -> Pull:
-            try:
-                answer = self.client.write("POST", f"{self._path}/pulls", wanted)
-            except Refused as refused:
-                if refused.status == 422 and "draft" in refused.words.lower() and wanted["draft"]:
-                    wanted["draft"] = False  # not to be had in this repository
-                    return make()
-                found = self._open(branch, base) if refused.status == 422 and "already exists" in refused.words else None
-                if found is None:
-                    raise
+    def _make_pull(self, wanted: Mapping[str, Any]) -> Pull:
+        try:
+            made = self.client.write("POST", f"{self._path}/pulls", wanted).data
+        except Refused as refused:
+            if refused.status == 422 and "already exists" in refused.words and (found := self._open(wanted["head"], wanted["base"])):
                 return found
-            return models.pull(answer.data, self._page("pull"))
-
-        return self._once(lambda: self._open(branch, base), make)
+            if refused.status == 422 and any(text(one, "field") == "head" for one in entries(fields(refused.data).get("errors"))):
+                # Not seen everywhere yet, if it was pushed a moment ago.
+                raise Unsure(refused.message, f"see whether branch {wanted['head']} is on GitHub") from None
+            if refused.status == 422 and wanted["draft"] and "draft" in refused.words.lower():
+                self.notes.append("drafts are not possible in this repository: the pull request was opened for review")
+                return self._make_pull({**wanted, "draft": False})
+            raise
+        return models.pull(made, self._page("pull"))
 
     def _open(self, branch: str, base: str) -> Pull | None:
         owner = self.repository.partition("/")[0]
         listed = self.client.get(f"{self._path}/pulls", state="open", head=f"{owner}:{branch}", per_page=100)
-        found = [models.pull(one, self._page("pull")) for one in models.entries(listed) if models.is_own(one)]
+        found = [models.pull(one, self._page("pull")) for one in entries(listed) if models.is_own(one)]
         found = [one for one in found if one.branch == branch]
         return next((one for one in found if one.base == base), None) or next(iter(found), None)
-
-    def _once(self, find: Callable[[], _T | None], make: Callable[[], _T]) -> _T:
-        """What is found, or made: where it is not known whether making it worked, by looking again."""
-        found, attempt = find(), 0
-        while found is None:
-            try:
-                return make()
-            except Unsure as unsure:
-                if not self.client.pause(attempt):
-                    raise ForgeError(unsure.message, unsure.cure) from None
-            attempt += 1
-            found = find()
-        return found
 
     def edit_pull(self, number: int, *, title: str | None = None, body: str | None = None, close: bool = False) -> None:
         """Change what is given; ``close`` without merging."""
@@ -162,7 +155,7 @@ class GitHub:
     def comments(self, number: int) -> Sequence[Comment]:
         """The comments on a pull request or issue, oldest first."""
         pages = self.client.pages(f"{self._path}/issues/{number}/comments", _COMMENTS)
-        return [models.comment(one, self.account()) for page in pages for one in models.entries(page)]
+        return [models.comment(one, self.account()) for page in pages for one in entries(page)]
 
     def comment(self, number: int, body: str, marker: str) -> None:
         """Say something once."""
@@ -171,7 +164,7 @@ class GitHub:
         def said() -> bool | None:
             return any(one.ours and marker in one.body for one in self.comments(number)) or None
 
-        self._once(said, lambda: bool(self.client.write("POST", path, {"body": f"{marker}\n{body}"})))
+        self.client.once(said, lambda: bool(self.client.write("POST", path, {"body": f"{marker}\n{body}"})))
 
     def dashboard(self, marker: str) -> Issue | None:
         """The oldest issue of our own account whose body holds ``marker``; open twins are closed."""
@@ -194,9 +187,9 @@ class GitHub:
                 if refused.status != 422 or query is latest:
                     raise
                 continue  # no such creator
-            listed = [one for page in pages for one in models.entries(page) if "pull_request" not in one]
-            own = [one for one in listed if models.text(one, "user", "login").lower() == self.account().lower()]
-            found = [models.issue(one, self._page("issues")) for one in own if marker in models.text(one, "body")]
+            listed = [one for page in pages for one in entries(page) if "pull_request" not in one]
+            own = [one for one in listed if text(one, "user", "login").lower() == self.account().lower()]
+            found = [models.issue(one, self._page("issues")) for one in own if marker in text(one, "body")]
             if found:
                 return sorted(found, key=lambda one: one.number)
         return []
@@ -207,7 +200,7 @@ class GitHub:
         page = self._page("issues")
         if issue is None:
             create = lambda: models.issue(self.client.write("POST", f"{self._path}/issues", wanted).data, page)  # noqa: E731
-            issue = self._once(lambda: self.dashboard(marker), create)
+            issue = self.client.once(lambda: self.dashboard(marker), create)
         if (issue.title, issue.body, issue.open) == (title, wanted["body"], True):
             return issue
         answer = self.client.write("PATCH", f"{self._path}/issues/{issue.number}", {**wanted, "state": "open"}, repeatable=True)
@@ -217,5 +210,5 @@ class GitHub:
         """Hand a SARIF log to code scanning; where its processing can be looked up."""
         path = f"{self._path}/code-scanning/sarifs"
         body = {"commit_sha": commit, "ref": ref, "sarif": pack(sarif)}
-        made = models.text(self.client.write("POST", path, body, repeatable=True).data, "id")
+        made = text(self.client.write("POST", path, body, repeatable=True).data, "id")
         return f"{self.client.base}{path}/{quote(made, safe='')}" if _ID.fullmatch(made) else ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from fixbot.agent.deliver.github_models import entries, fields, text
-from fixbot.agent.deliver.http import Answer
+from fixbot.agent.deliver.fields import entries, fields, text
+from fixbot.agent.deliver.limits import Answer
 
 _PERMISSIONS = (
     (r"/code-scanning/", "security-events"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from fixbot.agent.deliver import github_models as models
+from fixbot.agent.deliver.fields import entries, named, text
 from fixbot.agent.deliver.forge import People
 from fixbot.agent.deliver.http import Client, Refused
 
@@ -18,8 +18,8 @@ def invite(client: Client, path: str, number: int, people: People) -> Iterator[s
     if people == People():
         return
     now = client.get(f"{path}/pulls/{number}")
-    yield from _label(client, path, number, _missing(people.labels, models.named(now, "labels", "name")))
-    yield from _assign(client, path, number, _missing(people.assignees, models.named(now, "assignees", "login")))
+    yield from _label(client, path, number, _missing(people.labels, named(now, "labels", "name")))
+    yield from _assign(client, path, number, _missing(people.assignees, named(now, "assignees", "login")))
     yield from _review(client, f"{path}/pulls/{number}", people.reviewers, now)
 
 
@@ -64,15 +64,15 @@ def _assign(client: Client, path: str, number: int, logins: Sequence[str]) -> It
     except Refused as refused:
         yield f"nobody could be assigned: {refused.words} ({refused.cure})"
         return
-    for login in _missing(logins, models.named(answer.data, "assignees", "login")):
+    for login in _missing(logins, named(answer.data, "assignees", "login")):
         yield f"{login} could not be assigned: not known, or without access to the repository"
 
 
 def _review(client: Client, path: str, wanted: Sequence[str], now: Any) -> Iterator[str]:
-    users = _missing([one for one in wanted if "/" not in one], models.named(now, "requested_reviewers", "login"))
-    teams = _missing([one.rpartition("/")[2] for one in wanted if "/" in one], models.named(now, "requested_teams", "slug"))
+    users = _missing([one for one in wanted if "/" not in one], named(now, "requested_reviewers", "login"))
+    teams = _missing([one.rpartition("/")[2] for one in wanted if "/" in one], named(now, "requested_teams", "slug"))
     if users:
-        users = _missing(users, [models.text(one, "user", "login") for one in models.entries(client.get(f"{path}/reviews", per_page=100))])
+        users = _missing(users, [text(one, "user", "login") for one in entries(client.get(f"{path}/reviews", per_page=100))])
     if not users and not teams:
         return
     if _ask(client, path, _body(users, teams)) is None:

@@ -11,14 +11,14 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 
 import httpx2
 
-from fixbot.agent.deliver.tokens import forms, told
+from fixbot.agent.deliver.limits import Answer, asked_to_wait
+from fixbot.agent.deliver.tokens import forms, masked, told
 from fixbot.agent.errors import ForgeError
 from fixbot.patchers.model.keys import Key, check_url
 from fixbot.patchers.model.messages import EndpointError
@@ -31,7 +31,8 @@ _ATTEMPT = 60.0  # seconds for one request
 _CONNECT = 10.0
 _REDIRECTS = 3
 _BACKOFF = (1.0, 4.0, 15.0)  # seconds before a request that failed is tried again
-_SECONDARY = 60.0  # GitHub: wait at least a minute, then longer each time, where no time is given
+
+_T = TypeVar("_T")
 
 
 class Refused(ForgeError):
@@ -44,15 +45,6 @@ class Refused(ForgeError):
 
 class Unsure(ForgeError):
     """Whether a write was carried out is not known: the connection was cut, or the server had an error."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A successful answer: ``data`` is the decoded JSON, None where there was no body."""
-
-    status: int
-    headers: Mapping[str, str]
-    data: Any
 
 
 Explain = Callable[[str, str, Answer], tuple[str, str]]
@@ -75,7 +67,8 @@ class Manners:
 
 @dataclass(slots=True)
 class Client:
-    """A forge's API. ``base`` is its address; ``headers`` go with every request, and so does the token, as a bearer.
+    """A forge's API. ``base`` is its address; ``headers`` go with every request, and so does the token, as a bearer. ``notes`` are
+    sentences for a person, on what was not done in full.
 
     Every method raises ForgeError: Refused, Unsure, or one that says when to come back.
     """
@@ -85,6 +78,7 @@ class Client:
     headers: Mapping[str, str]
     explain: Explain
     manners: Manners = field(default_factory=Manners)
+    notes: list[str] = field(default_factory=list[str])
     _spent: float = 0.0
     _wrote: float | None = None
     _transport: httpx2.HTTPTransport = field(init=False, repr=False)
@@ -112,7 +106,7 @@ class Client:
             url = self._next(url, answer.headers)
             if url is None:
                 return
-        logger.warning("%s: only the first %d entries were read", self._name("GET", self._url(path, {})), most * 100)
+        self.notes.append(f"only the first {most * 100:,} entries of {self._name('GET', self._url(path, {}))} were read")
 
     def write(self, method: str, path: str, body: Mapping[str, Any], *, repeatable: bool = False) -> Answer:
         """Carry out a write, ``gap`` seconds after the last one. ``repeatable``: doing it twice is the same as doing it once."""
@@ -122,6 +116,19 @@ class Client:
             return self._ask(method, self._url(path, {}), json.dumps(body).encode(), repeatable=repeatable)
         finally:
             self._wrote = self.manners.clock()
+
+    def once(self, find: Callable[[], _T | None], make: Callable[[], _T]) -> _T:
+        """What is found, or else made; where it is not known whether making it worked, by looking again."""
+        found, attempt = find(), 0
+        while found is None:
+            try:
+                return make()
+            except Unsure as unsure:
+                if not self.pause(attempt):
+                    raise ForgeError(unsure.message, unsure.cure) from None
+            attempt += 1
+            found = find()
+        return found
 
     def pause(self, attempt: int) -> bool:
         """Wait before looking once more after attempt ``attempt`` (from 0); False when that was the last."""
@@ -151,13 +158,18 @@ class Client:
                 continue
             if answer.status < 300:
                 return answer
-            pause = _limit(answer, self.manners.now(), limits)
+            pause = asked_to_wait(answer, self.manners.now(), limits)
             if pause is None:
-                words, cure = self.explain(method, url.partition("?")[0].removeprefix(self.base), answer)
-                words = told(words, forms(self.key.reveal()))
-                raise Refused(f"{self._name(method, url)}: {answer.status} {words}", cure, answer.status, words, answer.data)
+                raise self._refused(method, url, answer)
             limits += 1
             self._wait(pause, "for the forge's rate limit")
+
+    def _refused(self, method: str, url: str, answer: Answer) -> Refused:
+        secrets = forms(self.key.reveal())
+        data = masked(answer.data, secrets)
+        words, cure = self.explain(method, url.partition("?")[0].removeprefix(self.base), replace(answer, data=data))
+        words = told(words, secrets)
+        return Refused(f"{self._name(method, url)}: {answer.status} {words}", cure, answer.status, words, data)
 
     def _lost(self, method: str, url: str, error: Exception) -> Unsure:
         reason = error.message if isinstance(error, Unsure) else told(error or type(error).__name__, forms(self.key.reveal()))
@@ -250,29 +262,3 @@ class Client:
 
 def _unsent(error: Exception) -> bool:
     return isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError | httpx2.PoolTimeout)
-
-
-def _limit(answer: Answer, now: float, limits: int) -> float | None:
-    """Seconds to wait for a rate limit; None where the answer is about something else. ``limits``: how many were met before."""
-    if answer.status not in (403, 429):
-        return None
-    headers = answer.headers
-    if "retry-after" in headers and (pause := _seconds(headers["retry-after"], now)) is not None:
-        return max(1.0, pause)
-    for prefix in ("x-ratelimit", "ratelimit"):
-        reset = headers.get(f"{prefix}-reset", "")
-        if headers.get(f"{prefix}-remaining") == "0" and reset.isascii() and reset.isdigit():
-            return max(1.0, float(reset[:15]) - now + 1)
-    said = str(cast("dict[str, Any]", answer.data).get("message", "") if isinstance(answer.data, dict) else "").lower()
-    if answer.status == 429 or "rate limit" in said or "abuse detection" in said:
-        return _SECONDARY * 2.0**limits
-    return None
-
-
-def _seconds(text: str, now: float) -> float | None:
-    if text.isascii() and text.strip().isdigit():
-        return float(text[:15])
-    try:
-        return parsedate_to_datetime(text).timestamp() - now
-    except (ValueError, TypeError, OverflowError):
-        return None

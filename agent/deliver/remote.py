@@ -18,7 +18,7 @@ from fixbot.agent import workspace as ws
 from fixbot.agent.deliver import refusals
 from fixbot.agent.deliver.forge import Remote
 from fixbot.agent.deliver.tokens import in_header, mask
-from fixbot.agent.errors import ForgeError
+from fixbot.agent.errors import ForgeError, RepositoryError
 from fixbot.agent.workspace import Workspace
 from fixbot.patchers.model.keys import check_url
 from fixbot.patchers.model.messages import EndpointError
@@ -150,7 +150,12 @@ def _git(workspace: Workspace, remote: Remote, command: Sequence[str]) -> bytes:
         secret |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     secret |= {name: os.environ[name] for name in _NETWORK if name in os.environ}
     env = {"GIT_ALLOW_PROTOCOL": "https:http"}
-    return git.run(workspace.root / ".git", *command, outside=workspace.repository, env=env, secret=secret)
+    try:
+        return git.run(workspace.root / ".git", *command, outside=workspace.repository, env=env, secret=secret)
+    except (git.GitFailure, git.GitMissing):
+        raise
+    except RepositoryError as error:
+        raise ForgeError(error.message, "the forge may be slow: run fixbot again, it looks first") from None
 
 
 def is_ours(workspace: Workspace, sha: str) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import cast
 from urllib.parse import quote
 
 from fixbot.agent.errors import ForgeError
@@ -51,6 +52,19 @@ def mask(text: str, secrets: Iterable[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
+
+
+def masked(data: object, secrets: Sequence[str], depth: int = 16) -> object:
+    """Decoded JSON without any of the secrets in its texts and names, and without what is nested deeper than ``depth``."""
+    if isinstance(data, str):
+        return mask(data, secrets)
+    if not isinstance(data, dict | list):
+        return data
+    if depth == 0:
+        return None
+    if isinstance(data, list):
+        return [masked(value, secrets, depth - 1) for value in cast("list[object]", data)]
+    return {mask(str(name), secrets): masked(value, secrets, depth - 1) for name, value in cast("dict[object, object]", data).items()}
 
 
 def told(text: object, secrets: Iterable[str]) -> str:
