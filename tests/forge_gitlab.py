@@ -69,10 +69,7 @@ class GitLab(State):
         state = "merged" if merged else {"open": "opened"}.get(pull["state"], "closed")
         return {
             **{"id": pull["id"], "iid": pull["number"], "title": pull["title"], "description": pull["body"], "sha": pull["head"]["sha"]},
-            **{
-                "state": "merged" if merged else {"open": "opened"}.get(pull["state"], "closed"),
-                "draft": pull["title"].startswith("Draft: "),
-            },
+            **{"state": state, "draft": pull["title"].startswith("Draft: ")},
             **{"source_branch": pull["head"]["ref"], "target_branch": pull["base"]["ref"], "target_project_id": 1},
             **{"source_project_id": None if fork else 1, "labels": [one["name"] for one in pull["labels"]]},
             **{"merge_commit_sha": pull["merge_commit_sha"] if merged else None, "squash_commit_sha": None},
