@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from forge_repository import ANN
 from forge_rig import Reply, Request
 
 from fixbot.agent.config import Settings
+from fixbot.agent.decisions import Figures, figures
 from fixbot.agent.deliver.deliver import Delivery
 from fixbot.agent.errors import ForgeError, RepositoryError
+from fixbot.agent.store import Ledger
 
 SOUND_BRANCH, FETCH_BRANCH = "fixbot/undefined-name", "fixbot/missing-timeout"
 
@@ -253,3 +256,58 @@ def test_groups(case: Case, by: str, keys: set[str]) -> None:
     regrouped = actions(case.deliver(group="rule"))
     assert set(regrouped) == set(found)
     assert len(case.rig.forge.pulls) == len(keys)
+
+
+DATABASE = """\
+import sqlite3
+
+
+def one(path):
+    with sqlite3.connect(path) as database:
+        return database.execute("SELECT 1").fetchone()
+
+
+def space():
+    pass
+
+
+def two(path):
+    with sqlite3.connect(path) as database:
+        return database.execute("SELECT 2").fetchone()
+
+
+def more_space():
+    pass
+
+
+def three(path):
+    with sqlite3.connect(path) as database:
+        return database.execute("SELECT 3").fetchone()
+"""
+
+
+def test_any_commit_of_a_fix_can_be_dropped(case: Case) -> None:
+    base = case.rig.bare.commit("main", {"database.py": DATABASE})
+    result = case.run(("connection-not-closed",))
+    assert actions(case.deliver(result)) == {"connection-not-closed": "open"}
+    first, *fixes = case.rig.bare.git("rev-list", "--reverse", f"{base}..fixbot/connection-not-closed").split()
+    assert case.rig.bare.git("show", "--no-patch", "--format=%s", first).startswith("chore: imports")
+    assert len(fixes) == 3
+    for dropped in fixes:
+        git(case.checkout, "fetch", "--quiet", str(case.rig.bare.path), "fixbot/connection-not-closed")
+        git(case.checkout, "checkout", "--quiet", "--detach", base)
+        git(case.checkout, "cherry-pick", first, *(one for one in fixes if one != dropped))
+        text = (case.checkout / "database.py").read_text()
+        assert (text.count("closing("), text.count("import closing")) == (2, 1)
+        compile(text, "database.py", "exec")
+
+
+def test_what_became_of_pull_requests_counts_for_their_rules(case: Case) -> None:
+    case.deliver()
+    case.rig.forge.merge(1)
+    case.rig.forge.close(2)
+    for _ in range(2):
+        case.deliver()
+    with closing(Ledger(case.state / "ledger.sqlite")) as ledger:
+        counted = figures(ledger.decisions())
+    assert counted == {"undefined-name": Figures(accepted=1), "missing-timeout": Figures(wrong_fixes=1)}

@@ -21,6 +21,7 @@ from fixbot.agent.deliver.forge import Forge, Issue, People, Project, Pull, Stat
 from fixbot.agent.deliver.groups import OWNER_FILES, owners
 from fixbot.agent.deliver.mark import DASHBOARD, Mark, Memory, Offered, asks_again, commands, read_note
 from fixbot.agent.deliver.plan import Action, Forged, Known, Limits, Seen, Step, code_of, plan
+from fixbot.agent.deliver.remember import remember
 from fixbot.agent.errors import ForgeError, RepositoryError
 from fixbot.agent.events import Emit, Note, Progress
 from fixbot.agent.report.text import plural
@@ -67,7 +68,10 @@ def deliver(
         workspace = ws.open_workspace(repository, state, name, trust_owner=settings.trust_owner)
         try:
             with tempfile.TemporaryDirectory(prefix="fixbot-", dir=workspace.root.parent) as folder:
-                return _Delivery(result, settings, forge, project, workspace, Path(folder), emit, waits).execute()
+                work = _Delivery(result, settings, forge, project, workspace, Path(folder), emit, waits)
+                done = work.execute()
+                remember(work.known, state, repository)
+                return done
         finally:
             ws.remove(workspace)
 
@@ -85,6 +89,7 @@ class _Delivery:
     notes: list[str] = field(default_factory=list[str])
     heads: dict[str, str] = field(default_factory=dict[str, str])
     pulls: list[Pull] = field(default_factory=list[Pull])
+    known: list[Known] = field(default_factory=list[Known])
     _ours: dict[str, bool] = field(default_factory=dict[str, bool])
 
     @property
@@ -142,26 +147,28 @@ class _Delivery:
         self.heads = remote.heads(self.workspace, self.forge.remote(), prefix, self.waits)
         self.pulls += self.forge.pulls(prefix)
         marks = [(pull, read_note(Mark, pull.body)) for pull in self.pulls]
-        known = [Known(pull, mark) for pull, mark in marks if mark and (pull.base == self.base_branch or pull.state is not State.OPEN)]
-        noted = {one.pull.number for one in known}
+        self.known += [
+            Known(pull, mark) for pull, mark in marks if mark and (pull.base == self.base_branch or pull.state is not State.OPEN)
+        ]
+        noted = {one.pull.number for one in self.known}
         ticked = commands(issue.body) if issue else frozenset[str]()
         memory = read_note(Memory, issue.body) if issue else None
         reopened = {int(one.removeprefix(_REOPEN)) for one in ticked if one.startswith(_REOPEN)}
         return Forged(
-            known=known,
+            known=self.known,
             heads=self.heads,
             is_ours=self._is_ours,
             prefix=prefix,
-            reopened=reopened | self._asked_again(known, fixes, reopened),
+            reopened=reopened | self._asked_again(fixes, reopened),
             wanted={one.removeprefix(_WANT) for one in ticked if one.startswith(_WANT)},
             first_seen=memory.first_seen if memory else {},
             taken=[pull for pull in self.pulls if pull.state is State.OPEN and pull.number not in noted],
         )
 
-    def _asked_again(self, known: Sequence[Known], fixes: Sequence[Outcome], reopened: set[int]) -> set[int]:
+    def _asked_again(self, fixes: Sequence[Outcome], reopened: set[int]) -> set[int]:
         """Closed pull requests with a fix of this run on which somebody asks to offer it again."""
         offered = {(one.finding.fingerprint, code_of(one)) for one in fixes}
-        closed = [one for one in known if one.pull.state is not State.OPEN and not one.mark.retired]
+        closed = [one for one in self.known if one.pull.state is not State.OPEN and not one.mark.retired]
         asked = [one.pull.number for one in closed if offered & {(fix.finding, fix.code) for fix in one.mark.fixes}]
         return {
             number
