@@ -428,6 +428,7 @@ def report(
     run: Annotated[str, typer.Argument(help="A run's id or its beginning; `last` for the newest.")] = "last",
     output_format: OutputFormat = Format.FULL,
     markdown: Annotated[bool, typer.Option("--markdown", help="A bug report in Markdown.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="One HTML file, with filters, diffs and evidence.")] = False,
     output_file: OutputFile = None,
     list_runs: Annotated[bool, typer.Option("--list", help="List the runs instead.")] = False,
 ) -> None:
@@ -439,7 +440,13 @@ def report(
             typer.echo(row)
         return
     result = finished_run(run)
-    if markdown:
+    if markdown and html:
+        raise UsageError("--markdown and --html exclude each other")
+    if html:
+        from fixbot.agent.report.html import html as render_html
+
+        write(output_file, render_html(result))
+    elif markdown:
         from fixbot.agent.report.markdown import markdown as render
 
         write(output_file, render(result).rstrip("\n"))

@@ -11,6 +11,7 @@ from fixbot.agent.report.text import clean, plural
 from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.detectors.finding import ReadReport, Severity
 from fixbot.detectors.registry import all_rules
+from fixbot.detectors.suppressions import UNUSED
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!@&])")
 
@@ -86,7 +87,7 @@ def impact(rule: str) -> str:
     """The first paragraph of the rule page's "Why it is a bug", on one line."""
     known = all_rules().get(rule)
     if known is None:
-        return "A comment that looks as if it muted something."
+        return "A comment that looks as if it muted something." if rule == UNUSED else "Reported by another tool."
     match = re.search(r"^## Why it is a bug\n+(.+?)(?:\n\n|\Z)", known.page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return " ".join(match[1].split()) if match else known.summary
 
