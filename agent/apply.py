@@ -10,7 +10,7 @@ from pathlib import Path
 from fixbot.agent import workspace as ws
 from fixbot.agent.errors import RepositoryError, UsageError
 from fixbot.agent.history import finished_run
-from fixbot.agent.report.text import clean, plural
+from fixbot.agent.report.text import clean, inert, plural
 from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.detectors.finding import Safety
 from fixbot.patchers.difference import unified
@@ -31,7 +31,7 @@ def apply_run(run: str, wanted: Sequence[str], path: Path | None, *, allow_dirty
     before = _read(root, chosen)
     after = _apply(chosen, before)
     if dry:
-        yield from (clean(unified(name, before[name], data)) for name, data in sorted(after.items()))
+        yield from (inert(clean(unified(name, before[name], data))) for name, data in sorted(after.items()))
         return
     for name, data in after.items():
         _replace(root / name, data)

@@ -35,6 +35,7 @@ from fixbot.agent.options import (
     OutputFile,
     OutputFormat,
     PathArgument,
+    PathArguments,
     Proof,
     Python,
     Quiet,
@@ -108,7 +109,7 @@ def common(
 
 @app.command()
 def check(
-    path: PathArgument = Path(),
+    paths: PathArguments = None,
     select: Select = None,
     ignore: Ignore = None,
     output_format: OutputFormat = Format.FULL,
@@ -126,26 +127,29 @@ def check(
 ) -> None:
     """Detect only; nothing is written.
 
-    Reads tracked and untracked files, not ignored ones; a folder outside git is read whole.
+    Reads tracked and untracked files, not ignored ones; a folder outside git is read whole. Given files, or several folders, it answers
+    about these; rules about the whole project still see all of it.
     """
-    from fixbot.agent.check import Request
+    from fixbot.agent.check import Request, in_repository, place
     from fixbot.agent.check import check as run_check
     from fixbot.agent.config import settings_for
     from fixbot.agent.focus import load_focus
 
     flags: dict[str, Any] = {"select": _split(select), "ignore": _split(ignore), "jobs": jobs, "cache": False if no_cache else None}
     flags["bug_report"] = tuple(bug_report or ())
-    settings = settings_for(path, flags, config, isolated)
+    targets = tuple(paths or (Path(),))
+    settings = settings_for(place(targets), flags, config, isolated)
     focus = load_focus(changed_since, baseline, sarif_in or ())
     with progress_of(quiet) as emit:
-        found, root = run_check(Request(path, settings, focus), emit)
+        found, root = run_check(Request(targets, settings, focus), emit)
     if output_format is Format.FULL:
         from fixbot.agent.report.terminal import print_check
 
         with output(output_file) as console:
             print_check(console, found, root)
     else:
-        write(output_file, "\n".join(render_check(output_format, found)))
+        found = in_repository(found, root) if output_format in (Format.GITHUB, Format.SARIF) else found
+        write(output_file, "\n".join(render_check(output_format, found)), commands=output_format is Format.GITHUB)
     raise typer.Exit(1 if found.findings and not exit_zero else 0)
 
 
@@ -429,6 +433,9 @@ def report(
     output_format: OutputFormat = Format.FULL,
     markdown: Annotated[bool, typer.Option("--markdown", help="A bug report in Markdown.")] = False,
     html: Annotated[bool, typer.Option("--html", help="One HTML file, with filters, diffs and evidence.")] = False,
+    max_size: Annotated[
+        int | None, typer.Option("--max-size", metavar="BYTES", min=1000, help="With --markdown: leave out whole findings beyond that.")
+    ] = None,
     output_file: OutputFile = None,
     list_runs: Annotated[bool, typer.Option("--list", help="List the runs instead.")] = False,
 ) -> None:
@@ -449,7 +456,7 @@ def report(
     elif markdown:
         from fixbot.agent.report.markdown import markdown as render
 
-        write(output_file, render(result).rstrip("\n"))
+        write(output_file, render(result, max_size).rstrip("\n"))
     else:
         print_result(output_format, output_file, result)
 
@@ -561,9 +568,9 @@ def _resumable() -> Generator[None]:
 
 
 def _fail(text: str) -> None:
-    from fixbot.agent.report.text import clean
+    from fixbot.agent.report.text import clean, inert
 
-    typer.echo(f"fixbot: {clean(text)}", err=True)
+    typer.echo(f"fixbot: {inert(clean(text))}", err=True)
     sys.exit(2)
 
 
