@@ -98,7 +98,7 @@ def _extent(paths: Sequence[Path]) -> tuple[Path, tuple[str, ...]]:
         root = folder
     if not folder.is_relative_to(root):
         root = folder  # below the folder of a bare repository
-    return root, tuple(place.relative_to(root).as_posix() for place in places if place != root)
+    return root, () if root in places else tuple(place.relative_to(root).as_posix() for place in places)
 
 
 def _narrowed(found: Scan, only: Sequence[str]) -> Scan:
