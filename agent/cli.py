@@ -168,6 +168,9 @@ def run(
     baseline: BaselineFile = None,
     sarif_in: SarifIn = None,
     diff: Annotated[bool, typer.Option("--diff", help="Make no branch; print the proven fixes as one diff.")] = False,
+    apply_fixes: Annotated[
+        bool, typer.Option("--apply", help="Make no branch; take the proven fixes into the work tree, which must be clean.")
+    ] = False,
     python: Python = None,
     test_command: Annotated[str | None, typer.Option("--test-command", help="How to run the tests; default: pytest.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds for one run of the suite [default: 900].")] = None,
@@ -205,7 +208,7 @@ def run(
 ) -> None:
     """Detect, fix, verify with the repository's tests, and leave the proven fixes on a branch fixbot/...
 
-    Works on HEAD in a private clone; your work tree, index and branches are not touched.
+    Works on HEAD in a private clone; your work tree, index and branches are not touched, unless --apply asks for the fixes.
     """
     from fixbot.agent import pipeline
     from fixbot.agent.config import settings_for
@@ -247,8 +250,8 @@ def run(
         "dashboard": False if no_dashboard else None,
         "upload_sarif": upload_sarif or None,
     }
-    if pr + diff + (bundle is not None) > 1:
-        raise UsageError("--pr, --diff and --bundle exclude each other", "a bundle is for `fixbot deliver`, in another job")
+    if pr + diff + apply_fixes + (bundle is not None) > 1:
+        raise UsageError("--pr, --diff, --apply and --bundle exclude each other", "a bundle is for `fixbot deliver`, in another job")
     settings = settings_for(path, flags, config, isolated)
     focus = load_focus(changed_since, baseline, sarif_in or ())
     start = partial(
@@ -256,11 +259,15 @@ def run(
         path,
         settings,
         focus=focus,
-        deliver=not (diff or pr or bundle),
+        deliver=not (diff or pr or bundle or apply_fixes),
         resume=resume,
         key=take_key(settings.base_url, _CREDENTIALS),
     )
     connected = _connect(settings, path) if pr else None
+    if apply_fixes:
+        from fixbot.agent.apply import apply_run, refuse_dirty
+
+        refuse_dirty(path)
     if settings.sandbox == "none":
         typer.echo("warning: --sandbox none: the repository's tests run with all of your rights", err=True)
     if output_format is Format.JSON_LINES:
@@ -283,6 +290,9 @@ def run(
         write_diff(output_file, result.diff or "")
     else:
         print_result(output_format, output_file, result)
+    if apply_fixes and result.diff:
+        for text in apply_run(result.run, (), path, allow_dirty=True, dry=False):  # it writes no file that has changed since
+            typer.echo(text, err=True)
     if problem is not None:
         raise problem
     raise typer.Exit(1 if result.left and not exit_zero else 0)
