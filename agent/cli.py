@@ -265,7 +265,7 @@ def run(
     )
     connected = _connect(settings, path) if pr else None
     if apply_fixes:
-        from fixbot.agent.apply import apply_run, refuse_dirty
+        from fixbot.agent.apply import refuse_dirty
 
         refuse_dirty(path)
     if settings.sandbox == "none":
@@ -291,6 +291,8 @@ def run(
     else:
         print_result(output_format, output_file, result)
     if apply_fixes and result.diff:
+        from fixbot.agent.apply import apply_run
+
         for text in apply_run(result.run, (), path, allow_dirty=True, dry=False):  # it writes no file that has changed since
             typer.echo(text, err=True)
     if problem is not None:
