@@ -95,7 +95,18 @@ def result(count: int) -> RunResult:
         environment="Python 3.12.4 of .venv",
         spend={"model": "some-model", "calls": 12, "tokens": 45678, "cost": 0.0321, "estimated": False, "prompts": {}},
         reports=(ReadReport("REVIEW.md", 6, 4, refused, (Refused("BUG-02", "Two places", "the second was not found"),)),),
+        delivery=delivery("missing-timeout", "https://git.example/shop/pulls/12", "limit of 5 open ones"),
     )
+
+
+def delivery(group: str, url: str, reason: str) -> dict[str, Any]:
+    """What became of two pull requests, as run reports hold it."""
+    one = {"group": group, "findings": ["f"], "branch": "fixbot/" + group}
+    pulls = [
+        one | {"action": "open", "number": 12, "url": url, "reason": ""},
+        one | {"action": "wait", "number": None, "url": "", "reason": reason},
+    ]
+    return {"pulls": pulls, "dashboard": url, "notes": [reason]}
 
 
 def hostile(text: str) -> RunResult:
@@ -143,4 +154,5 @@ def hostile(text: str) -> RunResult:
         environment=text,
         spend={"model": text, "calls": 1, "tokens": 1, "cost": None, "estimated": True, "prompts": {}},
         reports=(ReadReport(text, 1, 0, (Refused(text, text, text),), (Refused(text, text, text),)),),
+        delivery=delivery(text, text, text) | {"error": text},
     )

@@ -147,6 +147,8 @@ def test_says_what_the_run_has_to_say() -> None:
         "no file of that name",
         "vendor/<wbr>file_13.py",
         "3 muted in the code",
+        "<b>opened</b> missing-timeout (1 fix)",
+        "limit of 5 open ones",
     ):
         assert words in text, words
     assert "Summary</li>" not in text

@@ -19,6 +19,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from fixbot.agent.report.delivery import WORDS
 from fixbot.agent.report.diffs import rows
 from fixbot.agent.report.markdown import evidence_line, impact, spend_line, tests_line
 from fixbot.agent.report.text import clean, inert, plural
@@ -97,7 +98,7 @@ def _environment() -> Environment:
     )
     made.filters |= {"ticks": _ticks, "path": _path}
     helpers: dict[str, Any] = {one.__name__: one for one in (evidence_line, impact, plural, rows, spend_line, tests_line)}
-    helpers["headings"] = _headings
+    helpers |= {"headings": _headings, "words": WORDS}
     made.globals.update(helpers)
     return made
 
