@@ -146,7 +146,7 @@ def test_says_what_the_run_has_to_say() -> None:
         "4 of 5 entries placed in the code; 1 heading without a bug of its own",
         "no file of that name",
         "vendor/<wbr>file_13.py",
-        "3 muted in the code",
+        "3 muted<",
         "<b>opened</b> missing-timeout (1 fix)",
         "limit of 5 open ones",
     ):
