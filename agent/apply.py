@@ -10,7 +10,7 @@ from pathlib import Path
 from fixbot.agent import workspace as ws
 from fixbot.agent.errors import RepositoryError, UsageError
 from fixbot.agent.history import finished_run
-from fixbot.agent.report.text import clean, plural
+from fixbot.agent.report.text import clean, inert, plural
 from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.detectors.finding import Safety
 from fixbot.patchers.difference import unified
@@ -25,17 +25,23 @@ def apply_run(run: str, wanted: Sequence[str], path: Path | None, *, allow_dirty
     """
     result = finished_run(run)
     root = ws.locate(path or Path(result.repository))
-    if not allow_dirty and not dry and ws.is_dirty(root):
-        raise UsageError(f"{root} has uncommitted changes", "commit or stash them, or pass --allow-dirty")
+    if not allow_dirty and not dry:
+        refuse_dirty(root, "commit or stash them, or pass --allow-dirty")
     chosen = _choose(result, wanted)
     before = _read(root, chosen)
     after = _apply(chosen, before)
     if dry:
-        yield from (clean(unified(name, before[name], data)) for name, data in sorted(after.items()))
+        yield from (inert(clean(unified(name, before[name], data))) for name, data in sorted(after.items()))
         return
     for name, data in after.items():
         _replace(root / name, data)
     yield f"applied {plural(len(chosen), 'fix', 'fixes')} to {plural(len(after), 'file')} in {root}"
+
+
+def refuse_dirty(path: Path, cure: str = "commit or stash them") -> None:
+    """Raises UsageError when the work tree that holds ``path`` has uncommitted changes, RepositoryError when there is none."""
+    if ws.is_dirty(path):
+        raise UsageError(f"{ws.locate(path)} has uncommitted changes", cure)
 
 
 def _choose(result: RunResult, wanted: Sequence[str]) -> list[Patch]:

@@ -35,6 +35,7 @@ from fixbot.agent.options import (
     OutputFile,
     OutputFormat,
     PathArgument,
+    PathArguments,
     Proof,
     Python,
     Quiet,
@@ -108,7 +109,7 @@ def common(
 
 @app.command()
 def check(
-    path: PathArgument = Path(),
+    paths: PathArguments = None,
     select: Select = None,
     ignore: Ignore = None,
     output_format: OutputFormat = Format.FULL,
@@ -126,26 +127,29 @@ def check(
 ) -> None:
     """Detect only; nothing is written.
 
-    Reads tracked and untracked files, not ignored ones; a folder outside git is read whole.
+    Reads tracked and untracked files, not ignored ones; a folder outside git is read whole. Given files, or several folders, it answers
+    about these; rules about the whole project still see all of it.
     """
-    from fixbot.agent.check import Request
+    from fixbot.agent.check import Request, in_repository, place
     from fixbot.agent.check import check as run_check
     from fixbot.agent.config import settings_for
     from fixbot.agent.focus import load_focus
 
     flags: dict[str, Any] = {"select": _split(select), "ignore": _split(ignore), "jobs": jobs, "cache": False if no_cache else None}
     flags["bug_report"] = tuple(bug_report or ())
-    settings = settings_for(path, flags, config, isolated)
+    targets = tuple(paths or (Path(),))
+    settings = settings_for(place(targets), flags, config, isolated)
     focus = load_focus(changed_since, baseline, sarif_in or ())
     with progress_of(quiet) as emit:
-        found, root = run_check(Request(path, settings, focus), emit)
+        found, root = run_check(Request(targets, settings, focus), emit)
     if output_format is Format.FULL:
         from fixbot.agent.report.terminal import print_check
 
         with output(output_file) as console:
             print_check(console, found, root)
     else:
-        write(output_file, "\n".join(render_check(output_format, found)))
+        found = in_repository(found, root) if output_format in (Format.GITHUB, Format.SARIF) else found
+        write(output_file, "\n".join(render_check(output_format, found)), commands=output_format is Format.GITHUB)
     raise typer.Exit(1 if found.findings and not exit_zero else 0)
 
 
@@ -164,6 +168,9 @@ def run(
     baseline: BaselineFile = None,
     sarif_in: SarifIn = None,
     diff: Annotated[bool, typer.Option("--diff", help="Make no branch; print the proven fixes as one diff.")] = False,
+    apply_fixes: Annotated[
+        bool, typer.Option("--apply", help="Make no branch; take the proven fixes into the work tree, which must be clean.")
+    ] = False,
     python: Python = None,
     test_command: Annotated[str | None, typer.Option("--test-command", help="How to run the tests; default: pytest.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds for one run of the suite [default: 900].")] = None,
@@ -201,7 +208,7 @@ def run(
 ) -> None:
     """Detect, fix, verify with the repository's tests, and leave the proven fixes on a branch fixbot/...
 
-    Works on HEAD in a private clone; your work tree, index and branches are not touched.
+    Works on HEAD in a private clone; your work tree, index and branches are not touched, unless --apply asks for the fixes.
     """
     from fixbot.agent import pipeline
     from fixbot.agent.config import settings_for
@@ -243,8 +250,8 @@ def run(
         "dashboard": False if no_dashboard else None,
         "upload_sarif": upload_sarif or None,
     }
-    if pr + diff + (bundle is not None) > 1:
-        raise UsageError("--pr, --diff and --bundle exclude each other", "a bundle is for `fixbot deliver`, in another job")
+    if pr + diff + apply_fixes + (bundle is not None) > 1:
+        raise UsageError("--pr, --diff, --apply and --bundle exclude each other", "a bundle is for `fixbot deliver`, in another job")
     settings = settings_for(path, flags, config, isolated)
     focus = load_focus(changed_since, baseline, sarif_in or ())
     start = partial(
@@ -252,11 +259,15 @@ def run(
         path,
         settings,
         focus=focus,
-        deliver=not (diff or pr or bundle),
+        deliver=not (diff or pr or bundle or apply_fixes),
         resume=resume,
         key=take_key(settings.base_url, _CREDENTIALS),
     )
     connected = _connect(settings, path) if pr else None
+    if apply_fixes:
+        from fixbot.agent.apply import refuse_dirty
+
+        refuse_dirty(path)
     if settings.sandbox == "none":
         typer.echo("warning: --sandbox none: the repository's tests run with all of your rights", err=True)
     if output_format is Format.JSON_LINES:
@@ -279,6 +290,11 @@ def run(
         write_diff(output_file, result.diff or "")
     else:
         print_result(output_format, output_file, result)
+    if apply_fixes and result.diff:
+        from fixbot.agent.apply import apply_run
+
+        for text in apply_run(result.run, (), path, allow_dirty=True, dry=False):  # it writes no file that has changed since
+            typer.echo(text, err=True)
     if problem is not None:
         raise problem
     raise typer.Exit(1 if result.left and not exit_zero else 0)
@@ -428,6 +444,10 @@ def report(
     run: Annotated[str, typer.Argument(help="A run's id or its beginning; `last` for the newest.")] = "last",
     output_format: OutputFormat = Format.FULL,
     markdown: Annotated[bool, typer.Option("--markdown", help="A bug report in Markdown.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="One HTML file, with filters, diffs and evidence.")] = False,
+    max_size: Annotated[
+        int | None, typer.Option("--max-size", metavar="BYTES", min=1000, help="With --markdown: leave out whole findings beyond that.")
+    ] = None,
     output_file: OutputFile = None,
     list_runs: Annotated[bool, typer.Option("--list", help="List the runs instead.")] = False,
 ) -> None:
@@ -439,10 +459,16 @@ def report(
             typer.echo(row)
         return
     result = finished_run(run)
-    if markdown:
+    if markdown and html:
+        raise UsageError("--markdown and --html exclude each other")
+    if html:
+        from fixbot.agent.report.html import html as render_html
+
+        write(output_file, render_html(result))
+    elif markdown:
         from fixbot.agent.report.markdown import markdown as render
 
-        write(output_file, render(result).rstrip("\n"))
+        write(output_file, render(result, max_size).rstrip("\n"))
     else:
         print_result(output_format, output_file, result)
 
@@ -554,9 +580,9 @@ def _resumable() -> Generator[None]:
 
 
 def _fail(text: str) -> None:
-    from fixbot.agent.report.text import clean
+    from fixbot.agent.report.text import clean, inert
 
-    typer.echo(f"fixbot: {clean(text)}", err=True)
+    typer.echo(f"fixbot: {inert(clean(text))}", err=True)
     sys.exit(2)
 
 

@@ -24,6 +24,9 @@ class Format(StrEnum):
 
 
 PathArgument = Annotated[Path, typer.Argument(help="The repository, or a folder in it.", show_default="this folder")]
+PathArguments = Annotated[
+    list[Path] | None, typer.Argument(metavar="PATH", help="The repository, a folder in it, or files.", show_default="this folder")
+]
 Select = Annotated[list[str] | None, typer.Option("--select", help="Only these rules or groups (comma-separated or repeated).")]
 Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Not these rules or groups.")]
 OutputFormat = Annotated[Format, typer.Option("--output-format", help="How to print.", envvar="FIXBOT_OUTPUT_FORMAT")]

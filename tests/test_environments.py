@@ -402,6 +402,8 @@ def test_order_of_candidates(tree: Path, tmp_path: Path, wheels: Path, found: Re
 
     monkeypatch.setenv("VIRTUAL_ENV", str(repository / ".venv"))
     assert found(tree, repository).description == "active virtual environment"
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)  # fixbot's own, active because a program runs fixbot there, comes later
+    assert found(tree, repository).python == local
 
 
 @pytest.mark.parametrize("name", [".venv", "venv"])

@@ -77,7 +77,7 @@ def resolve(
     """Find or build the interpreter for the tests of ``tree``, a private clone of the commit under test.
 
     Tried in order: ``python``; the caller's active virtual environment; ``.venv`` or ``venv`` in ``repository`` (the user's work tree)
-    unless tracked in git; an environment built with uv in ``cache``. Raises NoEnvironmentError with the reason and the cure.
+    unless tracked in git; the active one if it is fixbot's own; one built with uv in ``cache``. Raises NoEnvironmentError with the cure.
     """
     search = _Search(tree, repository.absolute(), cache.absolute(), sandbox, progress, declared(tree))
     passed_over: list[str] = []
@@ -100,13 +100,16 @@ def _candidates(search: _Search, python: Path | None) -> Iterator[_Candidate]:
         yield _Candidate(_interpreter(path / "bin" / "python" if path.is_dir() else path), f"--python {python}", chosen=True)
         return
     active = os.environ.get("VIRTUAL_ENV", "")
-    if active and os.path.isabs(active):
-        own = " (fixbot's own)" if Path(active).resolve() == Path(sys.prefix).resolve() else ""
-        yield _venv(search, Path(os.path.normpath(active)), f"active virtual environment{own}")
+    given = bool(active) and os.path.isabs(active)
+    own = given and Path(active).resolve() == Path(sys.prefix).resolve()  # activated to run fixbot, as programs that run hooks do
+    if given and not own:
+        yield _venv(search, Path(os.path.normpath(active)), "active virtual environment")
     for name in (".venv", "venv"):
         folder = search.repository / name
-        if folder.exists() and str(folder) != os.path.normpath(active):
+        if folder.exists() and (own or str(folder) != os.path.normpath(active)):
             yield _venv(search, folder, f"{name} of the repository")
+    if own and os.path.normpath(active) not in (str(search.repository / name) for name in (".venv", "venv")):
+        yield _venv(search, Path(os.path.normpath(active)), "active virtual environment (fixbot's own)")
 
 
 def _venv(search: _Search, folder: Path, description: str) -> _Candidate:

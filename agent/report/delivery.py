@@ -10,7 +10,7 @@ from fixbot.agent.report.text import line, plural
 if TYPE_CHECKING:
     from rich.console import Console
 
-_WORDS = {
+WORDS = {
     "open": "opened",
     "update": "updated",
     "keep": "unchanged",
@@ -20,6 +20,7 @@ _WORDS = {
     "declined": "not offered again",
     "refused": "refused by the gate",
 }
+"""What was done with a group, by its action."""
 
 
 def print_delivery(console: Console, delivery: Mapping[str, Any]) -> None:
@@ -30,9 +31,8 @@ def print_delivery(console: Console, delivery: Mapping[str, Any]) -> None:
     for one in pulls:
         where = f"#{one['number']} {line(one['url'])}" if one["number"] else line(one["branch"])
         reason = f": {line(one['reason'])}" if one["reason"] else ""
-        console.print(
-            f"{_WORDS.get(one['action'], one['action'])} {one['group']} ({plural(len(one['findings']), 'fix', 'fixes')}) {where}{reason}"
-        )
+        action, fixes = WORDS.get(one["action"], line(one["action"])), plural(len(one["findings"]), "fix", "fixes")
+        console.print(f"{action} {line(one['group'])} ({fixes}) {where}{reason}")
     if delivery.get("dashboard"):
         console.print(f"dashboard: {line(delivery['dashboard'])}")
     for note in delivery.get("notes", ()):

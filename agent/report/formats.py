@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fixbot.agent.report.text import clean, line
+from fixbot.agent.report.text import clean, inert, line
 from fixbot.agent.result import FORMAT_VERSION
 from fixbot.detectors.finding import Finding, Severity
 from fixbot.detectors.scan import Scan
@@ -34,14 +34,14 @@ def check_json(found: Scan) -> dict[str, Any]:
 
 
 def dumps(data: Any, *, indent: int | None = 2) -> str:
-    """JSON text that any terminal and parser takes: ASCII only, lone surrogates escaped."""
-    return json.dumps(data, indent=indent)
+    """JSON text that any terminal, parser and log takes: ASCII only, lone surrogates escaped, no workflow command in it."""
+    return json.dumps(data, indent=indent).replace("##[", "#\\u0023[")
 
 
 def concise(findings: Sequence[Finding]) -> Iterator[str]:
     """``path:line:column: severity rule message``, a line each."""
     for one in findings:
-        yield f"{line(one.path)}:{one.span.line}:{one.span.column}: {one.severity.value} {one.rule} {line(one.message)}"
+        yield inert(f"{line(one.path)}:{one.span.line}:{one.span.column}: {one.severity.value} {line(one.rule)} {line(one.message)}")
 
 
 def json_lines(findings: Sequence[Finding]) -> Iterator[str]:
@@ -51,15 +51,15 @@ def json_lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def github(findings: Sequence[Finding]) -> Iterator[str]:
-    """Workflow commands that GitHub shows as annotations."""
-    for one in findings:
+    """Workflow commands that GitHub shows as annotations, the worst first: it takes ten of a level from a step."""
+    for one in sorted(findings, key=lambda one: one.severity.rank):
         place = {
             "file": line(one.path),
             "line": str(one.span.line),
             "endLine": str(one.span.end_line),
             "col": str(one.span.column),
             "endColumn": str(one.span.end_column),
-            "title": f"fixbot {one.rule}",
+            "title": f"fixbot {line(one.rule)}",
         }
         if one.span.end_line != one.span.line:
             del place["col"], place["endColumn"]
@@ -85,9 +85,11 @@ def junit(findings: Sequence[Finding], files: Sequence[str]) -> str:
         rows.append(f'<testcase classname="fixbot" name={quoteattr(_xml(path))}>')
         for one in entries:
             text = f"{one.path}:{one.span.line}:{one.span.column}: {one.message}"
-            rows.append(f"<failure type={quoteattr(one.rule)} message={quoteattr(_xml(one.message))}>{escape(_xml(text))}</failure>")
+            shown = escape(_xml(text), {"\n": "&#10;"})
+            rows.append(f"<failure type={quoteattr(_xml(one.rule))} message={quoteattr(_xml(one.message))}>{shown}</failure>")
         rows.append("</testcase>")
-    return "\n".join(['<?xml version="1.0" encoding="utf-8"?>', *rows, "</testsuite></testsuites>"])
+    text = "\n".join(['<?xml version="1.0" encoding="utf-8"?>', *rows, "</testsuite></testsuites>"])
+    return inert(text, "&#58;", "&#35;")
 
 
 def _xml(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -11,17 +11,41 @@ from fixbot.agent.report.text import clean, plural
 from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.detectors.finding import ReadReport, Severity
 from fixbot.detectors.registry import all_rules
+from fixbot.detectors.suppressions import UNUSED
 
+_NOTE = 120
+"""Bytes that are kept for the note on what was cut."""
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!@&])")
 
 
-def markdown(result: RunResult) -> str:
-    """The whole report as one document."""
-    return "\n".join(_document(result)) + "\n"
+def markdown(result: RunResult, limit: int | None = None) -> str:
+    """The whole report as one document, or the blocks of it (the summary's lines, whole findings) that fit into ``limit`` bytes of UTF-8.
+
+    What is left out is told at the end.
+    """
+    shown = sorted((one for one in result.outcomes if one.status is not Status.SUPPRESSED), key=lambda one: one.finding.severity.rank)
+    blocks = [*_head(result, shown), *("\n".join(_finding(number, outcome)) for number, outcome in enumerate(shown, 1)), *_tail(result)]
+    if limit is not None and sum(_size(block) for block in blocks) > limit:
+        blocks = list(_fitting(blocks, limit, len(shown)))
+    return "\n".join(blocks) + "\n"
 
 
-def _document(result: RunResult) -> Iterator[str]:
-    shown = [outcome for outcome in result.outcomes if outcome.status is not Status.SUPPRESSED]
+def _size(block: str) -> int:
+    return len(block.encode("utf-8", "replace")) + 1
+
+
+def _fitting(blocks: Sequence[str], limit: int, findings: int) -> Iterator[str]:
+    left, room = findings, limit - _NOTE
+    for block in blocks:
+        room -= _size(block)
+        if room < 0:
+            break
+        left -= block.startswith("### ")
+        yield block
+    yield f"**Cut to {limit:,} bytes:** {left} of {plural(findings, 'finding')} and all that follows are left out here."
+
+
+def _head(result: RunResult, shown: Sequence[Outcome]) -> Iterator[str]:
     yield from ("# Bug report", "", "## Summary", "")
     counts = ", ".join(f"{severity.value}: {sum(one.finding.severity is severity for one in shown)}" for severity in Severity)
     yield f"- **Files scanned:** {result.files} ({result.clean_files} clean, {len(result.skipped)} skipped)"
@@ -31,8 +55,9 @@ def _document(result: RunResult) -> Iterator[str]:
     yield f"- **Tests without fixes:** {tests_line(result.tests)}; {plural(result.suite_runs, 'suite run')}"
     yield from (f"- **Note:** {escape(note)}" for note in result.notes)
     yield from ("", "## Findings", "")
-    for number, outcome in enumerate(sorted(shown, key=lambda one: one.finding.severity.rank), 1):
-        yield from _finding(number, outcome)
+
+
+def _tail(result: RunResult) -> Iterator[str]:
     if result.skipped:
         yield from ("## Files skipped", "")
         yield from (f"- {code(entry.path)}: {escape(entry.reason)}" for entry in result.skipped)
@@ -86,7 +111,7 @@ def impact(rule: str) -> str:
     """The first paragraph of the rule page's "Why it is a bug", on one line."""
     known = all_rules().get(rule)
     if known is None:
-        return "A comment that looks as if it muted something."
+        return "A comment that looks as if it muted something." if rule == UNUSED else "Reported by another tool."
     match = re.search(r"^## Why it is a bug\n+(.+?)(?:\n\n|\Z)", known.page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return " ".join(match[1].split()) if match else known.summary
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import os
+import secrets
+import stat
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from fixbot.agent.events import Emit
-    from fixbot.agent.result import RunResult
+    from fixbot.agent.result import Outcome, RunResult
     from fixbot.detectors.finding import Finding
     from fixbot.detectors.scan import Scan
 
@@ -41,11 +46,14 @@ def output(file: Path | None) -> Generator[Console]:
     """A console on standard output or a file. Raises UsageError for a file that cannot be written."""
     from rich.console import Console
 
-    if file is None:
-        yield Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 140)
+    from fixbot.agent.report.text import inert
+
+    if file is None and sys.stdout.isatty():
+        yield Console(markup=False, highlight=False)
         return
-    with _opened(file) as stream:
-        yield Console(file=stream, markup=False, highlight=False, width=140)
+    drawn = io.StringIO()
+    yield Console(file=drawn, markup=False, highlight=False, width=140)
+    write(file, inert(drawn.getvalue()).removesuffix("\n"))
 
 
 @contextmanager
@@ -57,25 +65,48 @@ def _opened(file: Path) -> Generator[Any]:
         raise UsageError(f"cannot write {file}: {error.strerror}") from None
 
 
-def write(file: Path | None, text: str) -> None:
-    """A text to standard output or a file. Raises UsageError."""
-    if file is None:
-        if text:
-            typer.echo(text.encode("utf-8", "backslashreplace"))
-        return
-    with _opened(file) as stream:
-        stream.write(text + "\n")
+def write(file: Path | None, text: str, *, commands: bool = False) -> None:
+    """A text to standard output or a file. ``commands``: its lines are meant to be workflow commands. Raises UsageError."""
+    if file is not None:
+        with _opened(file) as stream:
+            stream.write(text + "\n")
+    elif text:
+        _print((text + "\n").encode("utf-8", "backslashreplace"), guard=not commands)
 
 
 def write_diff(file: Path | None, text: str) -> None:
     """Byte for byte, as ``git apply`` needs it; only a terminal gets it without control characters."""
     from fixbot.agent.report.text import clean
 
-    if file is None:
-        typer.echo(clean(text) if sys.stdout.isatty() else text.encode("utf-8", "surrogateescape"), nl=False)
-        return
-    with _opened(file) as stream:
-        stream.buffer.write(text.encode("utf-8", "surrogateescape"))
+    if file is not None:
+        with _opened(file) as stream:
+            stream.buffer.write(text.encode("utf-8", "surrogateescape"))
+    elif sys.stdout.isatty():
+        typer.echo(clean(text), nl=False)
+    else:
+        _print(text.encode("utf-8", "surrogateescape"), guard=True)
+
+
+def _print(data: bytes, *, guard: bool) -> None:
+    """Bytes to standard output as they are.
+
+    Where that may be the log of a GitHub runner and a line would be a command to it, they stand between two lines that switch commands
+    off and on again: ``git apply`` and Markdown take no harm from these.
+    """
+    from fixbot.agent.report.text import inert
+
+    text = data.decode("utf-8", "replace").replace("\r", "\n")
+    if guard and os.environ.get("GITHUB_ACTIONS") == "true" and not _is_file(sys.stdout) and inert(text) != text:
+        mark = secrets.token_hex(16).encode()
+        data = b"::stop-commands::%b\n%b\n::%b::\n" % (mark, data, mark)
+    typer.echo(data, nl=False)
+
+
+def _is_file(stream: Any) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def render_check(output_format: Format, found: Scan) -> Iterator[str]:
@@ -122,5 +153,17 @@ def print_result(output_format: Format, file: Path | None, result: RunResult) ->
         case Format.JSON_LINES:
             write(file, formats.dumps({"event": "finished", "report": result.to_json()}, indent=None))
         case _:
-            findings = [outcome.finding for outcome in result.outcomes if outcome.status is not Status.SUPPRESSED]
-            write(file, "\n".join(_render_findings(output_format, findings, ())))
+            shown = [outcome for outcome in result.outcomes if outcome.status is not Status.SUPPRESSED]
+            findings = [_annotated(outcome, result) if output_format is Format.GITHUB else outcome.finding for outcome in shown]
+            write(file, "\n".join(_render_findings(output_format, findings, ())), commands=output_format is Format.GITHUB)
+
+
+def _annotated(outcome: Outcome, result: RunResult) -> Finding:
+    """The finding as an annotation shows it: one that was fixed is no more than a notice."""
+    from fixbot.agent.result import Status
+    from fixbot.detectors.finding import Severity
+
+    if outcome.status is not Status.FIXED:
+        return outcome.finding
+    where = f"on branch {result.branch}" if result.branch else f"in run {result.run}"
+    return replace(outcome.finding, severity=Severity.LOW, message=f"fixed {where}: {outcome.finding.message}")

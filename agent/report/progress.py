@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fixbot.agent import events
 from fixbot.agent.events import Emit, Event
-from fixbot.agent.report.text import line, plural
+from fixbot.agent.report.text import inert, line, plural
 
 
 @contextmanager
@@ -58,4 +58,4 @@ class _Show:
         self._bar.update(self._task, completed=done, total=total or None)
 
     def _say(self, text: str) -> None:
-        self._console.print(Text(text, "dim"), soft_wrap=True)
+        self._console.print(Text(inert(text), "dim"), soft_wrap=True)
