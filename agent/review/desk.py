@@ -111,3 +111,4 @@ def open_desk(result: RunResult, settings: Settings, key: Key, state: Path | Non
             yield Desk(result, workspace, ledger, settings, state, key, fixes_of(result, of_base), earlier)
         finally:
             ws.remove(workspace)
+            shutil.rmtree(workspace.root.parent, ignore_errors=True)

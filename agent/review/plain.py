@@ -9,7 +9,6 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from fixbot.agent.decisions import Kind
 from fixbot.agent.errors import FixbotError
 from fixbot.agent.events import Emit
 from fixbot.agent.report.output import progress_of
@@ -19,29 +18,10 @@ from fixbot.agent.review import view
 from fixbot.agent.review.desk import Desk, source_of
 from fixbot.agent.review.editor import draft, edit
 from fixbot.agent.review.fixes import sides
-from fixbot.agent.review.session import Entry, Mark, Muting
+from fixbot.agent.review.keys import PLACES, PLAIN_HELP, REASONS
+from fixbot.agent.review.session import Entry, Mark
 from fixbot.agent.review.trials import Trials
 from fixbot.agent.review.writing import write
-
-_HELP = """\
-y  accept this fix                       n  not now: leave it undecided
-a  accept all proven fixes of this rule  r  reject: false positive, wrong fix, or later
-s  show the fix side by side             o  show the code around the finding
-p  show the rule's page                  e  edit the fix in $EDITOR, then verify it
-m  ask the model for another fix         v  verify this fix now
-u  undo the last decision                w  apply what is accepted
-q  quit; what was decided is kept        ?  this help"""
-REASONS = {
-    "c": ("false positive; mute it by a comment in the code", Kind.FALSE_POSITIVE, Muting.COMMENT),
-    "b": ("false positive; add it to the baseline file", Kind.FALSE_POSITIVE, Muting.BASELINE),
-    "f": ("false positive; only remember it", Kind.FALSE_POSITIVE, Muting.NOTHING),
-    "w": ("wrong fix; the finding may be right", Kind.WRONG_FIX, Muting.NOTHING),
-    "l": ("later", Kind.LATER, Muting.NOTHING),
-}
-"""How a finding can be rejected, by key."""
-
-PLACES = {"t": ("the work tree", "tree"), "b": ("a new branch", "branch")}
-"""Where accepted fixes can be applied, by key."""
 
 
 class _End(Exception):
@@ -119,12 +99,13 @@ class _Plain:
             self.console.print(one, soft_wrap=True)
 
     def _help(self) -> None:
-        self._say(_HELP)
+        self._say(PLAIN_HELP)
 
     def _show(self, *, wide: bool = False) -> None:
         entry, names = self._entry, list(self.desk.review.entries)
         self._lines([Text(), Text(f"({names.index(self.name) + 1} of {len(names)})", "dim"), *view.about(entry)])
-        self._lines(view.fix_lines(entry, sides(self.desk.fixes, entry), self.console.width, wide=wide))
+        data = source_of(self.desk, entry.outcome.finding)
+        self._lines(view.fix_lines(entry, sides(self.desk.fixes, entry), data, self.console.width, wide=wide))
 
     def _ask(self, question: str) -> str:
         self.console.print(Text(question, "bold"), end="")

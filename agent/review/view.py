@@ -31,7 +31,7 @@ _OLD, _NEW = "on #3a1518", "on #12301c"
 def summary(review: Review) -> Text:
     """How many findings there are and where they stand."""
     counts = review.counts()
-    parts = [plural(len(review.entries), "finding"), *(f"{count} {name}" for name, count in sorted(counts.items()) if name != "open")]
+    parts = [plural(len(review.entries), "finding"), *(f"{count} {name}" for name, count in sorted(counts.items()))]
     text = Text(", ".join(parts))
     if review.query:
         text.append(f"   filter: {line(review.query)} ({len(review.shown())} shown)", "bold")
@@ -173,14 +173,14 @@ def _lines(path: str, data: bytes) -> list[Text]:
     return shown[: len(lines)] if [one.plain for one in shown[: len(lines)]] == lines else [Text(one) for one in lines]
 
 
-def fix_lines(entry: Entry, changed: Sides, width: int, *, wide: bool) -> list[Text]:
-    """The entry's fix as a diff; where it has none, the finding's place is said."""
+def fix_lines(entry: Entry, changed: Sides, data: bytes, width: int, *, wide: bool) -> list[Text]:
+    """The entry's fix as a diff; where it has none, the code around the finding in its file's ``data``."""
     if changed:
         made = list(rows(changed))
         return list(side_by_side(made, width) if wide else unified(made))
     if entry.outcome.patch:
         return [Text(one, no_wrap=True) for one in clean(entry.outcome.patch["diff"]).replace("\t", _TAB).splitlines()]
-    return [Text("no fix", "dim")]
+    return [Text("no fix; the code:", "dim"), *source(entry.outcome.finding, data, 5)]
 
 
 def source(finding: Finding, data: bytes, around: int | None = 12) -> list[Text]:

@@ -1,0 +1,51 @@
+"""What the review's screen is made of: the list, its looks, its keys."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widgets import OptionList
+
+CSS = """
+#summary, #keys, #message { height: 1; padding: 0 1; }
+#summary, #keys { background: $panel; }
+Findings { height: auto; max-height: 35%; min-height: 3; border: none; padding: 0; scrollbar-size-vertical: 1; }
+#detail { height: 1fr; padding: 0 1; border-top: solid $accent; }
+#detail:focus { border-top: solid $warning; }
+#about { height: auto; margin-bottom: 1; }
+#fix { width: auto; height: auto; text-wrap: nowrap; }
+#filter { display: none; height: 1; border: none; padding: 0 1; }
+#filter.shown { display: block; }
+App:nocolor OptionList > .option-list--option-highlighted { text-style: reverse; }
+"""
+
+BINDINGS: list[BindingType] = [
+    Binding("a", "accept", "accept"),
+    Binding("r", "reject", "reject"),
+    Binding("n,space", "skip", "skip"),
+    Binding("A", "accept_rule", "accept all of this rule"),
+    Binding("e", "edit", "edit"),
+    Binding("m", "model", "ask the model"),
+    Binding("v", "verify", "verify"),
+    Binding("u", "undo", "undo"),
+    Binding("w", "write", "apply"),
+    Binding("s", "sides", "side by side"),
+    Binding("p", "page", "rule's page"),
+    Binding("o", "source", "source"),
+    Binding("slash", "filter", "filter"),
+    Binding("escape", "leave_filter", "leave the filter"),
+    Binding("question_mark", "help", "help"),
+    Binding("q,ctrl+q,ctrl+c", "leave", "quit"),
+]
+
+
+class Findings(OptionList):
+    """The list. Page keys belong to the fix below it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("pagedown", "app.scroll_fix(1)"),
+        Binding("pageup", "app.scroll_fix(-1)"),
+        Binding("j", "cursor_down"),
+        Binding("k", "cursor_up"),
+    ]
