@@ -37,7 +37,7 @@ def fixes_of(result: RunResult, read: Callable[[str], bytes]) -> Fixes:
     return Fixes(read, stack, {patch.finding: number for number, patch in enumerate(stack.patches)})
 
 
-def _stacked(fixes: Fixes, entry: Entry) -> int | None:
+def stacked(fixes: Fixes, entry: Entry) -> int | None:
     """The place of an entry's fix in the stack; None for one that is not the run's proven one."""
     return None if entry.revised and entry.outcome.patch and not _same(fixes, entry) else fixes.number.get(entry.fingerprint)
 
@@ -51,7 +51,7 @@ def sides(fixes: Fixes, entry: Entry) -> Sides:
     """What an entry's fix changes; nothing where there is no fix, or one that cannot be had without others that were dropped."""
     if entry.outcome.patch is None:
         return {}
-    number, stack = _stacked(fixes, entry), fixes.stack
+    number, stack = stacked(fixes, entry), fixes.stack
     if number is not None:
         whole = stack.closure([number])
         before, after = stack.content(whole - {number}), stack.content(whole)
@@ -65,7 +65,7 @@ def sides(fixes: Fixes, entry: Entry) -> Sides:
 
 def beneath(fixes: Fixes, entry: Entry) -> dict[str, bytes]:
     """The files that the fixes change which an entry's fix stands on."""
-    number = _stacked(fixes, entry)
+    number = stacked(fixes, entry)
     return {} if number is None else fixes.stack.content(fixes.stack.closure([number]) - {number})
 
 
@@ -84,7 +84,7 @@ def together(fixes: Fixes, entries: Iterable[Entry], more: Sequence[Patch] = ())
     """
     stack, chosen, others = fixes.stack, list[int](), list(more)
     for entry in entries:
-        number = _stacked(fixes, entry)
+        number = stacked(fixes, entry)
         if number is None:
             others.append(patch_of(entry.outcome))
         else:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from fixbot.agent import workspace as ws
 from fixbot.agent.apply import check_new, proof_of, write_files
-from fixbot.agent.commits import commit_message
+from fixbot.agent.commits import fix_message, imports_message
 from fixbot.agent.errors import FixbotError, RepositoryError, UsageError
 from fixbot.agent.report.text import plural
 from fixbot.agent.review.desk import Desk, read
-from fixbot.agent.review.fixes import together
+from fixbot.agent.review.fixes import stacked, together
 from fixbot.agent.review.muting import BASELINE, baseline, comment
 from fixbot.agent.review.session import Entry, Mark, Muting
-from fixbot.agent.verify.verdict import Grade, Verdict, verdict_from_json
+from fixbot.agent.verify.verdict import Grade, Verdict
 from fixbot.patchers.patch import Patch
 
 TREE = "the work tree"
@@ -41,11 +41,11 @@ def to_tree(desk: Desk) -> str:
 def to_branch(desk: Desk) -> str:
     """Make a branch of the run's base, a commit a fix. The work tree stays as it is. Returns a sentence."""
     pending = _pending(desk)
-    workspace, started = desk.workspace, None
+    workspace = desk.workspace
     branch = ws.free_branch(workspace, f"fixbot/review-{desk.result.run}")
     tip = workspace.base
     for files, message in _commits(desk, pending):
-        tip = ws.commit(workspace, branch, files, message, tip, started)
+        tip = ws.commit(workspace, branch, files, message, tip)
     ws.deliver(workspace, branch, tip)
     desk.review.applied(pending, f"branch {branch}")
     return f"{_words(pending)} committed to branch {branch}"
@@ -91,22 +91,36 @@ def _file(root: Path, path: str) -> bytes | None:
 
 
 def _commits(desk: Desk, pending: Sequence[Entry]) -> Iterator[tuple[dict[str, bytes], str]]:
-    """The files and the message of each commit."""
+    """The files and the message of each commit: the run's own fixes so that each can be left out, then this review's."""
+    fixes, trailers = _fixes(pending), {"Fixbot-Run": desk.result.run}
+    together(desk.fixes, fixes)  # or say why not
+    numbers = {number: one for one in fixes if (number := stacked(desk.fixes, one)) is not None}
     have: dict[str, bytes] = {}
-    fixes = sorted(_fixes(pending), key=lambda one: desk.fixes.number.get(one.fingerprint, len(desk.fixes.number)))
-    for count, entry in enumerate(fixes, 1):
-        changed = together(desk.fixes, fixes[:count]) | _proofs([entry])
-        news = _news(desk, have, changed)
-        have |= changed
-        if news:
-            verdict = verdict_from_json(entry.outcome.verdict) if entry.outcome.verdict else Verdict(Grade.UNVERIFIABLE)
-            yield news, commit_message(entry.outcome.finding, verdict, desk.result.run)
+    for number, news in desk.fixes.stack.steps(sorted(numbers)):
+        have |= news
+        if number is None:
+            yield news, imports_message(trailers)
+        else:
+            yield from _fix_commit(numbers[number], news, trailers)
+    done = list(numbers.values())
+    for entry in fixes:
+        if entry not in done:
+            done.append(entry)
+            news = _news(desk, have, together(desk.fixes, done))
+            have |= news
+            yield from _fix_commit(entry, news, trailers)
     muted = [one for one in pending if one.muting is not Muting.NOTHING]
-    changed = _files(desk, pending) | _baseline(muted, _file(desk.workspace.root, BASELINE))
-    news = _news(desk, have, changed)
+    news = _news(desk, have, _files(desk, pending) | _baseline(muted, _file(desk.workspace.root, BASELINE)))
     if news:
         rules = ", ".join(sorted({one.outcome.finding.rule for one in muted}))
         yield news, f"chore: mute {plural(len(muted), 'false positive')} of {rules}\n\nFixbot-Run: {desk.result.run}\n"
+
+
+def _fix_commit(entry: Entry, news: dict[str, bytes], trailers: Mapping[str, str]) -> Iterator[tuple[dict[str, bytes], str]]:
+    files = news | _proofs([entry])
+    if files:
+        verdict = entry.outcome.verdict or Verdict(Grade.UNVERIFIABLE).to_json()
+        yield files, fix_message(entry.outcome.finding, verdict, trailers)
 
 
 def _news(desk: Desk, have: Mapping[str, bytes], changed: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -132,24 +132,6 @@ class Verdict:
         }
 
 
-def verdict_from_json(data: Mapping[str, Any]) -> Verdict:
-    """The inverse of ``Verdict.to_json``, but for what a proof executes. Raises KeyError, TypeError or ValueError on other data."""
-    lines, proof = data["changed_lines_covered"], data["proof_test"]
-    return Verdict(
-        Grade(data["grade"]),
-        data["reason"],
-        data["tests_before"],
-        data["tests_after"],
-        tuple(data["newly_failing"]),
-        tuple(data["newly_passing"]),
-        tuple(data["flaky"]),
-        (lines["executed"], lines["changed"]),
-        tuple(data["executed_by"]),
-        data["finding_gone"],
-        Proof(proof["path"], proof["source"], proof["kept"], proof["reason"]) if proof else None,
-    )
-
-
 def make_baseline(runs: list[SuiteResult]) -> Baseline:
     """The baseline of one or more runs of the same tree. Its ``problem`` says when they are no base to compare with."""
     for run in runs:
