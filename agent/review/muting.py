@@ -24,7 +24,7 @@ _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 def comment(finding: Finding, data: bytes, reason: str) -> Patch:
     """A patch that adds a suppression comment on the line before the finding, or at its line's end. Raises UsageError for no such place."""
     source = SourceFile(finding.path, data)
-    words = f"# fixbot: ignore[{finding.rule}] {' '.join(line(reason).split())}".rstrip()
+    words = f"# fixbot: ignore[{finding.rule}] {line(' '.join(reason.split()))}".rstrip()
     rows = [match for match in _LINE.finditer(data) if match[0]]
     if finding.path.endswith((".py", ".pyw")) and finding.span.line <= len(rows):
         row = rows[finding.span.line - 1]
