@@ -30,7 +30,7 @@ from fixbot.agent.review.jobs import Job
 from fixbot.agent.review.keys import HELP, HINTS, PLACES, REASONS
 from fixbot.agent.review.session import Entry
 from fixbot.agent.review.trials import Trials
-from fixbot.agent.review.widgets import BINDINGS, CSS, Findings
+from fixbot.agent.review.widgets import BINDINGS, CSS, OF_ONE, Findings
 from fixbot.agent.review.writing import write
 
 _TICK = 0.1  # seconds between two looks at the progress of a trial
@@ -84,6 +84,11 @@ class ReviewApp(App[None]):
         """The finding that is looked at."""
         return self.desk.review.entries[self.current]
 
+    @property
+    def busy(self) -> bool:
+        """Whether a trial is under way."""
+        return self._job is not None
+
     def _list(self) -> None:
         """Show the list anew, on the current finding where the filter lets it through."""
         found, shown = self.query_one(Findings), self.desk.review.shown()
@@ -93,11 +98,16 @@ class ReviewApp(App[None]):
         if names and self.current not in names:
             self.current = names[0]
         found.highlighted = names.index(self.current) if names else None
-        self._show()
+        self._show(bool(names))
 
-    def _show(self) -> None:
-        """Show the current finding."""
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing is done to a finding that the filter hides."""
+        return action not in OF_ONE or self.query_one(Findings).highlighted is not None
+
+    def _show(self, any_: bool = True) -> None:
+        """Show the current finding, if any is shown."""
         self.query_one("#summary", Static).update(view.summary(self.desk.review))
+        self.query_one("#detail").display = any_
         entry, width = self.entry, self.size.width - 4
         wide = self.size.width >= view.WIDE if self._wide is None else self._wide
         data = source_of(self.desk, entry.outcome.finding)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.style import Style
+from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.strip import Strip
 from textual.widgets import OptionList
 
 CSS = """
@@ -17,7 +20,6 @@ Findings { height: auto; max-height: 35%; min-height: 3; border: none; padding: 
 #fix { width: auto; height: auto; text-wrap: nowrap; }
 #filter { display: none; height: 1; border: none; padding: 0 1; }
 #filter.shown { display: block; }
-App:nocolor OptionList > .option-list--option-highlighted { text-style: reverse; }
 """
 
 BINDINGS: list[BindingType] = [
@@ -39,6 +41,9 @@ BINDINGS: list[BindingType] = [
     Binding("q,ctrl+q,ctrl+c", "leave", "quit"),
 ]
 
+OF_ONE = {"accept", "accept_rule", "edit", "model", "page", "reject", "skip", "source", "verify"}
+"""Actions that are about the finding that is looked at."""
+
 
 class Findings(OptionList):
     """The list. Page keys belong to the fix below it."""
@@ -49,3 +54,10 @@ class Findings(OptionList):
         Binding("j", "cursor_down"),
         Binding("k", "cursor_up"),
     ]
+
+    def render_line(self, y: int) -> Strip:
+        """A line of the list; the current one stands out without colour, too."""
+        strip = super().render_line(y)
+        app: App[None] = self.app
+        here = app.no_color and self.scroll_offset.y + y == self.highlighted  # each finding is one line
+        return strip.apply_style(Style(reverse=True)) if here else strip
