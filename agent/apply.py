@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fixbot.agent import workspace as ws
@@ -12,10 +12,10 @@ from fixbot.agent.errors import RepositoryError, UsageError
 from fixbot.agent.history import finished_run
 from fixbot.agent.report.text import clean, inert, plural
 from fixbot.agent.result import Outcome, RunResult, Status
-from fixbot.detectors.finding import Safety
+from fixbot.detectors.project import is_test
 from fixbot.patchers.difference import unified
 from fixbot.patchers.edits import GateError, check_path, edits_dependencies
-from fixbot.patchers.patch import Edit, Origin, Patch, apply_patches, blob_id
+from fixbot.patchers.patch import ConflictError, Patch, apply_patches, blob_id, patch_from_json
 
 
 def apply_run(run: str, wanted: Sequence[str], path: Path | None, *, allow_dirty: bool, dry: bool) -> Iterator[str]:
@@ -28,14 +28,40 @@ def apply_run(run: str, wanted: Sequence[str], path: Path | None, *, allow_dirty
     if not allow_dirty and not dry:
         refuse_dirty(root, "commit or stash them, or pass --allow-dirty")
     chosen = _choose(result, wanted)
-    before = _read(root, chosen)
-    after = _apply(chosen, before)
+    patches = [patch_of(outcome) for outcome in chosen]
+    before = _read(root, patches)
+    after = _apply(patches, before)
+    proofs = dict(filter(None, map(proof_of, chosen)))
+    news = check_new(root, proofs)
     if dry:
         yield from (inert(clean(unified(name, before[name], data))) for name, data in sorted(after.items()))
+        yield from (
+            inert(clean(unified(name, b"", data).replace(f"--- a/{name}", "--- /dev/null", 1))) for name, data in sorted(news.items())
+        )
         return
-    for name, data in after.items():
+    write_files(root, {**after, **news})
+    tests = f" and {plural(len(news), 'test')}" if news else ""
+    yield f"applied {plural(len(chosen), 'fix', 'fixes')} to {plural(len(after), 'file')}{tests} in {root}"
+
+
+def check_new(root: Path, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Those of some new tests that are not there yet. Raises RepositoryError for a path that is taken, or that no test may have."""
+    inside = os.path.realpath(root)
+    for path, data in files.items():
+        full = root / path
+        if ws.unsafe(path) or not is_test(path) or not path.endswith(".py"):
+            raise RepositoryError(f"refused path {path[:200]!a}: no place for a test", "start a new run")
+        if os.path.realpath(full.parent) != os.path.normpath(os.path.join(inside, os.path.dirname(path))) or not full.parent.is_dir():
+            raise RepositoryError(f"{path}: its folder is not there, or a link", "make the folder")
+        if os.path.lexists(full) and (full.is_symlink() or not full.is_file() or full.read_bytes() != data):
+            raise RepositoryError(f"{path} is there already, with other content", "move it away")
+    return {path: data for path, data in files.items() if not (root / path).exists()}
+
+
+def write_files(root: Path, files: Mapping[str, bytes]) -> None:
+    """Write files, whose paths were checked, under ``root``. Raises RepositoryError."""
+    for name, data in files.items():
         _replace(root / name, data)
-    yield f"applied {plural(len(chosen), 'fix', 'fixes')} to {plural(len(after), 'file')} in {root}"
 
 
 def refuse_dirty(path: Path, cure: str = "commit or stash them") -> None:
@@ -44,7 +70,7 @@ def refuse_dirty(path: Path, cure: str = "commit or stash them") -> None:
         raise UsageError(f"{ws.locate(path)} has uncommitted changes", cure)
 
 
-def _choose(result: RunResult, wanted: Sequence[str]) -> list[Patch]:
+def _choose(result: RunResult, wanted: Sequence[str]) -> list[Outcome]:
     fixed = [outcome for outcome in result.outcomes if outcome.status is Status.FIXED and outcome.patch]
     for entry in wanted:
         if not any(outcome.finding.fingerprint.startswith(entry) for outcome in fixed):
@@ -54,13 +80,19 @@ def _choose(result: RunResult, wanted: Sequence[str]) -> list[Patch]:
     chosen = [one for one in fixed if not wanted or one.finding.fingerprint.startswith(tuple(wanted))]
     if not chosen:
         raise UsageError(f"run {result.run} has no proven fix to apply")
-    return [_patch(outcome) for outcome in chosen]
+    return chosen
 
 
-def _patch(outcome: Outcome) -> Patch:
+def patch_of(outcome: Outcome) -> Patch:
+    """The patch of a finding that has one."""
     data = outcome.patch or {}
-    edits = tuple(Edit(*entry) for entry in data["edits"])
-    return Patch(outcome.finding.fingerprint, outcome.finding.rule, Origin(data["origin"]), Safety(data["safety"]), data["bases"], edits)
+    return patch_from_json({**data, "finding": outcome.finding.fingerprint, "rule": outcome.finding.rule})
+
+
+def proof_of(outcome: Outcome) -> tuple[str, bytes] | None:
+    """The path and content of the test that proves a finding's fix, if one was kept."""
+    proof = (outcome.verdict or {}).get("proof_test")
+    return (proof["path"], proof["source"].encode()) if proof and proof["kept"] else None
 
 
 def _read(root: Path, patches: Sequence[Patch]) -> dict[str, bytes]:
@@ -85,14 +117,17 @@ def _apply(patches: Sequence[Patch], before: dict[str, bytes]) -> dict[str, byte
                 f"{names}: not as it was when the fixes were made, or a fix needs another one that was not chosen",
                 "run fixbot again, or apply all fixes of the run",
             )
-        now |= apply_patches(fitting, now)
+        try:
+            now |= apply_patches(fitting, now)
+        except ConflictError as error:
+            raise RepositoryError(f"the fixes do not go together: {error}", "apply them one by one") from None
         pending = [patch for patch in pending if patch not in fitting]
     return {path: data for path, data in now.items() if data != before[path]}
 
 
 def _replace(path: Path, data: bytes) -> None:
     """New content under the old name and mode; the old file stays whole if the disk is full."""
-    mode = path.stat().st_mode
+    mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with open(handle, "wb") as file:
@@ -104,3 +139,9 @@ def _replace(path: Path, data: bytes) -> None:
     except OSError as error:
         os.unlink(draft)
         raise RepositoryError(f"cannot write {path}: {error.strerror}", "free disk space or check the permissions") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -61,12 +61,13 @@ def propose_fixes(session: Session, rounds: Rounds, tree: Tree, pending: Sequenc
 
 
 def _codemods(session: Session, rounds: Rounds, findings: Sequence[Finding], tree: Tree, number: int) -> Iterable[Proposal]:
-    """A proposal for each finding; remembered. Findings that a model is at work on already are not tried again."""
+    """A proposal for each finding; remembered. What a person gives comes first; what a model is at work on is not tried again."""
 
     def load(data: list[dict[str, Any]]) -> list[Proposal]:
         return [Proposal.from_json(entry) for entry in data]
 
-    wanted = [finding for finding in findings if finding.fix.kind is FixKind.CODEMOD and finding.fingerprint not in rounds.conversations]
+    taken = rounds.conversations.keys() | rounds.given.keys()
+    wanted = [finding for finding in findings if finding.fix.kind is FixKind.CODEMOD and finding.fingerprint not in taken]
     made = session.ledger.step(
         session.record.id,
         f"proposals:{number}:{len(wanted)}",
@@ -75,6 +76,7 @@ def _codemods(session: Session, rounds: Rounds, findings: Sequence[Finding], tre
         lambda proposals: [proposal.to_json() for proposal in proposals],
     )
     known = {proposal.finding: proposal for proposal in made}
+    known |= {finding: Proposal(finding, patch) for finding, patch in rounds.given.items()}
     return [known.get(finding.fingerprint, Proposal(finding.fingerprint)) for finding in findings]
 
 

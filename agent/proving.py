@@ -138,7 +138,7 @@ def _try(
         known = None
         problem, output = _problem(before, after)
         if not problem:
-            problem = "the test passes when only this fix is taken back" if _passes(run("proof test, fix taken back", others)) else ""
+            problem = "the test passes when only this fix is taken back" if passes(run("proof test, fix taken back", others)) else ""
         if not problem:
             return Proof(trial.path, source, True, executed=_executed(lines, after))
         try:
@@ -150,14 +150,15 @@ def _try(
     return Proof(trial.path, source, False, reason)
 
 
-def _passes(run: SuiteResult) -> bool:
+def passes(run: SuiteResult) -> bool:
+    """Whether a run of a proof test says that it passes."""
     return run.complete and bool(run.tests) and not run.collection_errors and all(test.outcome in GOOD for test in run.tests.values())
 
 
 def _problem(before: SuiteResult, after: SuiteResult) -> tuple[str, str]:
-    if not _passes(after):
+    if not passes(after):
         return "the test fails on the repaired code", _output(after)
-    if _passes(before):
+    if passes(before):
         return "the test passes on the code as it was", ""
     return "", ""
 

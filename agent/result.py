@@ -132,7 +132,7 @@ def result_from_json(data: Mapping[str, Any]) -> RunResult:
         base=data["base"],
         branch=data["branch"],
         tip=data["tip"],
-        outcomes=tuple(_outcome(entry) for entry in data["findings"]),
+        outcomes=tuple(outcome_from_json(entry) for entry in data["findings"]),
         files=data["files_scanned"],
         clean_files=data["files_clean"],
         skipped=tuple(Skipped(entry["path"], entry["reason"]) for entry in data["files_skipped"]),
@@ -151,7 +151,8 @@ def result_from_json(data: Mapping[str, Any]) -> RunResult:
     )
 
 
-def _outcome(data: Mapping[str, Any]) -> Outcome:
+def outcome_from_json(data: Mapping[str, Any]) -> Outcome:
+    """The inverse of ``Outcome.to_json``. Raises KeyError, TypeError or ValueError on data of another shape."""
     return Outcome(
         finding_from_json(data), Status(data["status"]), data["reason"], data["patch"], data["verdict"], data["commit"], data.get("spend")
     )

@@ -63,7 +63,7 @@ class Rounds:
     """What the rounds have come to: the branch's tip, each finding's fate, the baseline's figures.
 
     ``conversations`` are those with the model, ``feedback`` is what it has still to be told, both by finding. ``model_problem`` says why
-    nothing more is asked of it.
+    nothing more is asked of it. ``given`` are patches of people, by finding, to try in the place of any other.
     """
 
     tip: str
@@ -76,6 +76,7 @@ class Rounds:
     conversations: dict[str, Conversation] = field(default_factory=dict[str, Conversation])
     feedback: dict[str, Feedback] = field(default_factory=dict[str, Feedback])
     model_problem: str = ""
+    given: dict[str, Patch] = field(default_factory=dict[str, Patch])
 
     def spend(self, patch: Patch) -> dict[str, Any] | None:
         """What a model took for a patch; None for a codemod's."""

@@ -178,7 +178,8 @@ class Ledger:
 
     def decide(self, one: Decision) -> None:
         """Remember a decision, in the place of an earlier one about the same code."""
-        row = (one.repository, one.fingerprint, one.kind.value, one.rule, one.code, one.reason, one.when, one.source.value)
+        reason = one.reason.encode("utf-8", "backslashreplace").decode()
+        row = (one.repository, one.fingerprint, one.kind.value, one.rule, one.code, reason, one.when, one.source.value)
         with self._guarded() as database:
             database.execute("INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 

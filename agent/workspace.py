@@ -23,7 +23,7 @@ from fixbot.agent import repository as repositories
 from fixbot.agent.errors import RepositoryError, UsageError
 from fixbot.agent.repository import Repository, discover, stand_in
 from fixbot.agent.state import lock, private, state_dir, write_json
-from fixbot.agent.trees import changed_between, changed_lines, list_files
+from fixbot.agent.trees import changed_between, changed_lines, list_files, unsafe
 
 __all__ = [
     "FETCH",
@@ -36,6 +36,7 @@ __all__ = [
     "export",
     "files",
     "free_branch",
+    "head",
     "is_dirty",
     "list_files",
     "locate",
@@ -44,6 +45,7 @@ __all__ = [
     "read",
     "remove",
     "state_dir",
+    "unsafe",
 ]
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -73,9 +75,17 @@ def locate(path: Path) -> Path:
     return discover(path).root
 
 
-def open_workspace(path: Path, state: Path, run: str, *, trust_owner: bool = False) -> Workspace:
+def head(path: Path) -> str:
+    """The commit that the repository that holds ``path`` is at. Raises RepositoryError."""
+    repository = discover(path)
+    with stand_in(repository) as directory:
+        return repositories.current(repository, directory)[0]
+
+
+def open_workspace(path: Path, state: Path, run: str, *, trust_owner: bool = False, base: str | None = None) -> Workspace:
     """Makes the clone ``state/runs/<run>/clone``, or takes the one that an earlier, killed start of the same run completed.
 
+    ``base`` is another commit than HEAD to work on.
     Raises RepositoryError: not a repository, no commit in it, another user's (unless ``trust_owner``), damaged, disk full.
     Raises UsageError: ``run`` is no plain name, or ``state`` lies in the user's repository.
     """
@@ -90,16 +100,16 @@ def open_workspace(path: Path, state: Path, run: str, *, trust_owner: bool = Fal
         repositories.check_owner(repository)
     try:
         folder = private(private(private(state) / "runs") / run)
-        return _resume(folder, repository) or _clone(repository, folder)
+        return _resume(folder, repository, base) or _clone(repository, folder, base)
     except OSError as error:
         raise RepositoryError(f"cannot write in {state}: {error}", "free disk space or set FIXBOT_STATE_DIR") from error
 
 
-def _resume(folder: Path, repository: Repository) -> Workspace | None:
+def _resume(folder: Path, repository: Repository, base: str | None) -> Workspace | None:
     """The finished clone of an earlier start; None, with all remains cleared away, when there is none that is sound."""
     clone = folder / "clone"
     kept = _recorded(folder / "workspace.json", clone)
-    if kept is not None and kept.repository == repository.root and (clone / ".git").is_dir():
+    if kept is not None and kept.repository == repository.root and (clone / ".git").is_dir() and base in (None, kept.base):
         asked = ("cat-file", "-e", f"{kept.base}^{{tree}}")
         if git.attempt(clone / ".git", *asked, outside=repository.root) is not None:
             return kept
@@ -124,10 +134,14 @@ def _clear(folder: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _clone(repository: Repository, folder: Path) -> Workspace:
+def _clone(repository: Repository, folder: Path, wanted: str | None) -> Workspace:
     with stand_in(repository, folder) as directory:
         base, head = repositories.current(repository, directory)
-        notes = list(_notes(repository, directory, base, head))
+        notes = list(_notes(repository, directory, base, head)) if wanted is None else []
+        if wanted is not None and wanted != base:
+            base = wanted
+            if git.attempt(directory, "cat-file", "-e", f"{base}^{{tree}}", outside=repository.root) is None:
+                raise RepositoryError(f"commit {base[:12]} is no longer in {repository.root}", "start a new run")
         (directory / "HEAD").write_text(f"{base}\n", "utf-8")
         # A name of its own: the git of a killed start may still be writing to the last one.
         draft = Path(tempfile.mkdtemp(prefix="clone-", dir=folder))

@@ -17,6 +17,7 @@ class Origin(StrEnum):
 
     CODEMOD = "codemod"
     MODEL = "model"
+    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True, order=True)

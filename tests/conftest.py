@@ -7,8 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from review_rig import Finished
 
 collect_ignore = ["typing"]  # holds a link to the project's folder, for type checkers
 FIXBOT = Path(sys.executable).with_name("fixbot")
@@ -76,3 +80,19 @@ def fixbot(tmp_path: Path) -> RunFixbot:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A finished run of a repository with four findings, not to be changed."""
+    from review_rig import make_finished
+
+    return make_finished(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture
+def finished(finished_once: Finished, tmp_path: Path) -> Finished:
+    """The same, of a repository of its own."""
+    from review_rig import copy_finished
+
+    return copy_finished(finished_once, tmp_path)

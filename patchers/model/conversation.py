@@ -81,7 +81,10 @@ class Spend:
 
 @dataclass(slots=True)
 class Conversation:
-    """The questions and answers about one finding. ``build`` makes its context within so many tokens; it may raise ContextError."""
+    """The questions and answers about one finding. ``build`` makes its context within so many tokens; it may raise ContextError.
+
+    ``hint`` is what a person adds to the first question; ``sample`` is the number of the answer that counts.
+    """
 
     finding: Finding
     model: Model
@@ -90,8 +93,9 @@ class Conversation:
     repairs: int = REPAIRS
     spend: Spend = field(default_factory=Spend)
     context: Context | None = None
+    hint: str = ""
+    sample: int = 0
     _messages: tuple[Message, ...] = ()
-    _sample: int = 0
 
     def propose(self, rules: Rules, samples: int = 1) -> list[Candidate]:
         """Ask for a fix, ``samples`` times at once; the patches that pass the gate, those with the fewest bytes first.
@@ -102,7 +106,7 @@ class Conversation:
             self.context = self.build(self.limit)
         except ContextError as error:
             raise Declined(str(error)) from None
-        self._messages = (Message("system", load("fix")), Message("user", self.context.text))
+        self._messages = (Message("system", load("fix")), self._question(self.context))
         if samples == 1:
             return [self._ask(rules, "fix")]
         with ThreadPoolExecutor(samples) as pool:
@@ -137,7 +141,10 @@ class Conversation:
 
     def resume_at(self, candidate: Candidate) -> None:
         """Go on from the answer that gave this candidate."""
-        self._messages, self._sample = candidate.messages, candidate.sample
+        self._messages, self.sample = candidate.messages, candidate.sample
+
+    def _question(self, context: Context) -> Message:
+        return Message("user", f"{context.text}\n\n{self.hint}" if self.hint else context.text)
 
     def _one_of_many(self, rules: Rules, number: int) -> Candidate | None:
         try:
@@ -150,8 +157,8 @@ class Conversation:
         """Ask until an answer can be used. ``text`` is an answer that is there already."""
         while True:
             try:
-                text = text or self._complete(self._messages, purpose, self._sample)
-                return self._candidate(rules, text, self._messages, self._sample)
+                text = text or self._complete(self._messages, purpose, self.sample)
+                return self._candidate(rules, text, self._messages, self.sample)
             except (EditError, GateError) as error:
                 reason = str(error)
             except ReplyError as error:
@@ -175,7 +182,7 @@ class Conversation:
                 self.context = self.build(self.limit)
             except ContextError:
                 raise Failed(str(error)) from None
-            self._messages = (self._messages[0], Message("user", self.context.text))
+            self._messages = (self._messages[0], self._question(self.context))
         elif error.kind not in _MEND:
             raise Failed(str(error))
         return str(error)
