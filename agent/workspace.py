@@ -141,7 +141,7 @@ def _clone(repository: Repository, folder: Path, wanted: str | None) -> Workspac
         if wanted is not None and wanted != base:
             base = wanted
             if git.attempt(directory, "cat-file", "-e", f"{base}^{{tree}}", outside=repository.root) is None:
-                raise RepositoryError(f"commit {base[:12]} is no longer in {repository.root}", "start a new run")
+                raise RepositoryError(f"commit {base[:12]} is no longer in {repository.root}", "check it out, or start a new run")
         (directory / "HEAD").write_text(f"{base}\n", "utf-8")
         # A name of its own: the git of a killed start may still be writing to the last one.
         draft = Path(tempfile.mkdtemp(prefix="clone-", dir=folder))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from fixbot.agent import git
 from fixbot.agent import workspace as ws
+from fixbot.agent.apply import patch_of
 from fixbot.agent.commits import fix_message, imports_message
 from fixbot.agent.errors import FixbotError, RepositoryError
 from fixbot.agent.result import Outcome
@@ -18,7 +18,7 @@ from fixbot.patchers.difference import edits_between
 from fixbot.patchers.edits import GateError, check_path, edits_dependencies
 from fixbot.patchers.layers import Layers, layers
 from fixbot.patchers.model.gate import check_reply_patch
-from fixbot.patchers.patch import ConflictError, Origin, Patch, blob_id, patch_from_json
+from fixbot.patchers.patch import ConflictError, Origin, Patch, blob_id
 
 MAX_LINES = 200  # that the gate lets one fix change
 MAX_PROOF = 1 << 16  # bytes of a proof test
@@ -26,11 +26,9 @@ MAX_PROOF = 1 << 16  # bytes of a proof test
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A run's proven fixes as layers over its base, with the tree of the base in the folder ``root``."""
+    """A run's proven fixes as layers over its base, which is that of the workspace."""
 
     workspace: Workspace
-    base: str
-    root: Path
     tracked: frozenset[str]
     outcomes: tuple[Outcome, ...]
     layers: Layers
@@ -49,18 +47,10 @@ class Stack:
         return [one for one in fixes if one.finding.fingerprint in alone], [one for one in fixes if one.finding.fingerprint not in alone]
 
 
-def make_stack(workspace: Workspace, base: str, fixes: Sequence[Outcome], folder: Path) -> Stack:
-    """Lay the fixes of a run over its base. ``folder`` is for the tree of a base other than the workspace's.
-
-    Raises RepositoryError when the base is not to be had or a patch was not made for it.
-    """
-    if base == workspace.base:
-        root = workspace.root
-    else:
-        root = folder / "base"
-        ws.export(workspace, root, base)
-    tracked = frozenset(ws.files(workspace, base))
-    patches = [_patch(one) for one in fixes]
+def make_stack(workspace: Workspace, fixes: Sequence[Outcome]) -> Stack:
+    """Lay the fixes of a run over its base, which is the workspace's. Raises RepositoryError when a patch was not made for it."""
+    root, tracked = workspace.root, frozenset(ws.files(workspace))
+    patches = [patch_of(one) for one in fixes]
     wanted = {path for patch in patches for path in (*patch.bases, *patch.paths)}
     try:
         for patch in patches:
@@ -68,13 +58,10 @@ def make_stack(workspace: Workspace, base: str, fixes: Sequence[Outcome], folder
                 check_path(path, root, tracked, dependencies=_dependencies(patch, path))
         stack = layers(patches, {path: (root / path).read_bytes() for path in sorted(wanted)})
     except (GateError, ConflictError, KeyError) as error:
-        raise RepositoryError(f"the fixes of the run cannot be laid over commit {base[:12]}: {error}", "run fixbot again") from None
-    return Stack(workspace, base, root, tracked, tuple(fixes), stack)
-
-
-def _patch(one: Outcome) -> Patch:
-    data = {**(one.patch or {}), "finding": one.finding.fingerprint, "rule": one.finding.rule}
-    return patch_from_json(data)
+        raise RepositoryError(
+            f"the fixes of the run cannot be laid over commit {workspace.base[:12]}: {error}", "run fixbot again"
+        ) from None
+    return Stack(workspace, tracked, tuple(fixes), stack)
 
 
 def _dependencies(patch: Patch, path: str) -> bool:
@@ -92,7 +79,7 @@ def check_group(stack: Stack, fixes: Sequence[Outcome]) -> None:
     allows = {entry for patch in patches if patch.rule in all_rules() for entry in all_rules()[patch.rule].allows}
     dependencies = any(_dependencies(patch, path) for patch in patches for path in patch.paths)
     check_reply_patch(
-        whole, stack.root, stack.tracked, changed, allows=allows, dependencies=dependencies, max_lines=MAX_LINES * len(patches)
+        whole, stack.workspace.root, stack.tracked, changed, allows=allows, dependencies=dependencies, max_lines=MAX_LINES * len(patches)
     )
     for one in fixes:
         _check_proof(one, stack)
@@ -121,8 +108,8 @@ def build(stack: Stack, fixes: Sequence[Outcome], branch: str, run: str) -> str:
     Raises RepositoryError, UsageError for a branch that cannot be.
     """
     by_finding = {one.finding.fingerprint: one for one in fixes}
-    trailers = {"Fixbot-Base": stack.base, "Fixbot-Run": run}
-    when, tip = _date(stack), stack.base
+    trailers = {"Fixbot-Base": stack.workspace.base, "Fixbot-Run": run}
+    when, tip = _date(stack), stack.workspace.base
     for number, files in stack.layers.steps(stack.numbers(fixes)):
         if number is None:
             tip = ws.commit(stack.workspace, branch, files, imports_message(trailers), tip, when)
@@ -152,14 +139,9 @@ def contains(workspace: Workspace, branch: str, commit: str) -> bool:
     return git.attempt(workspace.root / ".git", *asked, outside=workspace.repository) is not None
 
 
-def has_commit(workspace: Workspace, commit: str) -> bool:
-    """Whether the clone has a commit."""
-    return git.attempt(workspace.root / ".git", "cat-file", "-e", f"{commit}^{{commit}}", outside=workspace.repository) is not None
-
-
 def _date(stack: Stack) -> int:
     """The base's date: with it the same fixes of the same base are the same commits, whenever they are made."""
-    asked = ("show", "--no-patch", "--format=%ct", stack.base)
+    asked = ("show", "--no-patch", "--format=%ct", stack.workspace.base)
     found = git.run(stack.workspace.root / ".git", *asked, outside=stack.workspace.repository).decode().strip()
     return int(found)
 

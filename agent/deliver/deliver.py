@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -65,13 +64,12 @@ def deliver(
     repository = ws.locate(path)
     name = f"deliver-{secrets.token_hex(4)}"
     with ws.lock(state, repository):
-        workspace = ws.open_workspace(repository, state, name, trust_owner=settings.trust_owner)
+        workspace = ws.open_workspace(repository, state, name, trust_owner=settings.trust_owner, base=result.base)
         try:
-            with tempfile.TemporaryDirectory(prefix="fixbot-", dir=workspace.root.parent) as folder:
-                work = _Delivery(result, settings, forge, project, workspace, Path(folder), emit, waits)
-                done = work.execute()
-                remember(work.known, state, repository)
-                return done
+            work = _Delivery(result, settings, forge, project, workspace, emit, waits)
+            done = work.execute()
+            remember(work.known, state, repository)
+            return done
         finally:
             ws.remove(workspace)
 
@@ -83,7 +81,6 @@ class _Delivery:
     forge: Forge
     project: Project
     workspace: Workspace
-    folder: Path
     emit: Emit
     waits: Sequence[float]
     notes: list[str] = field(default_factory=list[str])
@@ -100,7 +97,7 @@ class _Delivery:
         self.emit(Progress("deliver", 0, 0))
         self._check_base()
         fixes = [one for one in self.result.outcomes if one.status is Status.FIXED and one.patch]
-        stack = branches.make_stack(self.workspace, self.result.base, fixes, self.folder)
+        stack = branches.make_stack(self.workspace, fixes)
         issue = self._dashboard()
         forged = self._look(fixes, issue)
         owner = owners(branches.file_at(self.workspace, self.result.base, OWNER_FILES))
@@ -124,8 +121,6 @@ class _Delivery:
 
     def _check_base(self) -> None:
         """The run's base must be on the branch that the pull requests are for: else they would bring somebody's work along."""
-        if not branches.has_commit(self.workspace, self.result.base):
-            raise RepositoryError(f"commit {self.result.base[:12]}, on which the run worked, is not in this repository", "check it out")
         tip = remote.fetch(self.workspace, self.forge.remote(), self.base_branch, self.waits)
         if not branches.contains(self.workspace, tip, self.result.base):
             raise RepositoryError(
@@ -222,7 +217,7 @@ class _Delivery:
         run, before = self.result.run, self.heads.get(step.branch)
         tip = branches.build(stack, fixes, step.branch, run)
         kept = step.mark if before and branches.same_tree(self.workspace, before, tip) else None
-        if kept and kept.base == stack.base:
+        if kept and kept.base == self.result.base:
             run = kept.run  # nothing new: no push, no mail to anybody
         else:
             kept = None
@@ -231,7 +226,7 @@ class _Delivery:
         offered = tuple(
             Offered(finding=one.finding.fingerprint, rule=one.finding.rule, path=one.finding.path, code=code_of(one)) for one in fixes
         )
-        pull = self._publish(step, fixes, Mark(key=step.key, base=stack.base, run=run, fixes=offered))
+        pull = self._publish(step, fixes, Mark(key=step.key, base=self.result.base, run=run, fixes=offered))
         return replace(step, action=Action.KEEP if kept else step.action, pull=pull, reason=reason, fixes=tuple(fixes))
 
     def _publish(self, step: Step, fixes: Sequence[Outcome], mark: Mark) -> Pull:
