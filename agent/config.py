@@ -74,6 +74,7 @@ class Settings(BaseModel):
     candidates: int = Field(1, ge=1, le=16)
     max_lines: int = Field(40, ge=1, le=1000, description="lines that a model's fix may change")
     proof: bool = False
+    describe: bool = False
     replay: Path | None = None
     record: Path | None = None
 

@@ -32,4 +32,5 @@ Reviewers = Annotated[list[str] | None, typer.Option("--reviewer", help="Who is 
 Assignees = Annotated[list[str] | None, typer.Option("--assignee", help="Who is assigned (repeatable).")]
 Draft = Annotated[bool, typer.Option("--draft", help="Open them as drafts.")]
 NoDashboard = Annotated[bool, typer.Option("--no-dashboard", help="Keep no dashboard issue.")]
+Describe = Annotated[bool, typer.Option("--describe", help="Let the model describe each fix in its pull request, marked as its words.")]
 UploadSarif = Annotated[bool, typer.Option("--upload-sarif", help="Also hand the findings to GitHub code scanning.")]

@@ -15,6 +15,7 @@ from pathlib import Path
 from fixbot.agent import workspace as ws
 from fixbot.agent.config import DELIVERY_KEYS, Settings
 from fixbot.agent.decisions import Decision, Kind, honour, in_force
+from fixbot.agent.describing import describe_fixes
 from fixbot.agent.environments import Environment
 from fixbot.agent.errors import UsageError
 from fixbot.agent.events import Delivered, Emit, Found, Note, Started
@@ -143,6 +144,7 @@ class _Run:
             if tests_wanted and runner is not None:
                 pending += self._failing_tests(runner, rounds)
             rounds = fix_rounds(self.shop, runner, reason, rounds, pending)
+            describe_fixes(self.shop, rounds)
         branch = self._deliver(rounds)
         return self._result(found, rounds, branch, environment, notes, runner)
 

@@ -45,6 +45,7 @@ def outcome(text: str, number: int = 0) -> Outcome:
     verdict["proof_test"] = {"path": path, "source": text, "kept": True}
     verdict["changed_lines_covered"] = {"executed": 1, "changed": 2}
     patch: dict[str, Any] = {"origin": "model", "safety": "safe", "bases": {}, "edits": [], "diff": text, "model": text}
+    patch["words"] = {"model": text, "text": text}
     return Outcome(finding, Status.FIXED, text, patch, verdict, "0" * 40)
 
 

@@ -101,6 +101,18 @@ def added(folder: Path, branch: str) -> dict[str, str]:
     return {name: git(folder, "show", f"{branch}:{name}") + "\n" for name in names}
 
 
+def test_the_model_describes_a_fix_only_when_asked_to(make_repository: MakeRepository, fixbot: RunFixbot) -> None:
+    folder, script = make_repository(FILES), Script()
+    words = "The name was misspelt.\n\n# So\nfixes #1 @ann"
+    script.choose = lambda prompt: words if prompt.startswith("You describe a fix") else None
+    with serve(script) as server:
+        entry = only(run(fixbot, folder, server, "--describe", code=0))
+        asked = sum("# The diff" in text and "+    return length * width" in text for text in script.prompts())
+    assert entry["patch"]["words"] == {"model": "test-model", "text": "The name was misspelt. # So fixes #1 @ann"}
+    assert asked == 1
+    assert entry["verdict"]["grade"] == "verified"
+
+
 def test_a_fix_is_proven_and_committed_with_its_test(make_repository: MakeRepository, fixbot: RunFixbot) -> None:
     folder, script = make_repository(FILES), Script()
     with serve(script) as server:
@@ -108,6 +120,7 @@ def test_a_fix_is_proven_and_committed_with_its_test(make_repository: MakeReposi
     entry = only(report)
     assert (entry["status"], entry["verdict"]["grade"]) == ("fixed", "verified")
     assert entry["verdict"]["proof_test"]["kept"]
+    assert "words" not in entry["patch"]
     assert (script.count("fix"), script.count("proof")) == (1, 1)
     files = added(folder, report["branch"])
     assert files["app.py"] == APP.replace("lenght", "length")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
+from typing import Any
 
 from fixbot.agent.deliver.mark import Mark, without_notes, write_note
 from fixbot.agent.report.markdown import code, evidence_line, impact, prose
@@ -65,8 +66,12 @@ def _finding(one: Outcome) -> Iterator[str]:
     if verdict.get("newly_passing"):
         yield f"- **Tests that pass now:** {', '.join(code(_cut(line(name), 200)) for name in verdict['newly_passing'][:5])}"
     yield f"- **Not checked:** {_unchecked(one)}"
-    if (one.patch or {}).get("origin") == "model":
-        yield f"- **Written by a model** ({_shown(str((one.patch or {}).get('model') or 'unknown'))}), held to the same gate and tests."
+    patch: Mapping[str, Any] = one.patch or {}
+    if patch.get("origin") == "model":
+        name = (one.spend or patch).get("model") or "unknown"
+        yield f"- **Written by a model** ({_shown(name)}), held to the same gate and tests."
+    if words := patch.get("words"):
+        yield f"- **In the words of {_shown(words['model'])}, unchecked:** {_shown(words['text'], 1000)}"
     yield f"- **Finding:** {code(finding.fingerprint)}"
     yield ""
 
@@ -111,8 +116,8 @@ def _tests(result: RunResult) -> str:
     return f"{tests.get('passed', 0)} passed, {tests.get('failed', 0)} failed" if tests else "not run"
 
 
-def _shown(text: str) -> str:
-    return harmless(prose(_cut(line(text), _MAX_TEXT)))
+def _shown(text: str, size: int = _MAX_TEXT) -> str:
+    return harmless(prose(_cut(line(text), size)))
 
 
 def _cut(text: str, size: int) -> str:

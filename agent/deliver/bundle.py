@@ -32,6 +32,11 @@ class _Data(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
+class _Words(_Data):
+    model: _Text
+    text: _Text
+
+
 class _Patch(_Data):
     origin: Annotated[Origin, Field(strict=False)]
     safety: Annotated[Safety, Field(strict=False)]
@@ -39,6 +44,7 @@ class _Patch(_Data):
     edits: list[Annotated[tuple[_Path, _Number, _Number, _Text], Field(strict=False)]]
     diff: _Text
     model: _Text | None = None
+    words: _Words | None = None
 
 
 class _Proof(_Data):
@@ -63,6 +69,10 @@ class _Verdict(_Data):
     executed_by: list[_Text]
     changed_lines_covered: _Covered
     proof_test: _Proof | None
+
+
+class _Spend(_Data):
+    model: _Text | None
 
 
 class _Related(_Data):
@@ -97,6 +107,7 @@ class _Finding(_Data):
     reason: _Text
     patch: _Patch | None
     verdict: _Verdict | None
+    spend: _Spend | None = None
 
 
 class _Skipped(_Data):

@@ -40,7 +40,7 @@ class Message:
 class Request:
     """One question.
 
-    ``purpose`` is "fix", "repair" or "proof". ``finding`` is a fingerprint, the key of the per-finding budget. ``place`` is
+    ``purpose`` is "fix", "repair", "proof" or "describe". ``finding`` is a fingerprint, the key of the per-finding budget. ``place`` is
     "rule path:line", for people and for scripted replies; it is not sent. ``sample`` is the candidate's number, part of the exchange's
     identity. ``schema`` is a JSON schema, used only where the endpoint's profile says that it is enforced.
     """
