@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -311,3 +312,17 @@ def test_what_became_of_pull_requests_counts_for_their_rules(case: Case) -> None
     with closing(Ledger(case.state / "ledger.sqlite")) as ledger:
         counted = figures(ledger.decisions())
     assert counted == {"undefined-name": Figures(accepted=1), "missing-timeout": Figures(wrong_fixes=1)}
+
+
+def test_two_machines_at_once_make_no_twins(case: Case, tmp_path: Path) -> None:
+    other = Case(case.rig, check_out(case.rig, tmp_path / "second"), tmp_path / "second state", case.settings)
+    first, second = case.run(), replace(other.run(), run="20261124-ffffff")
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(case.deliver, first), pool.submit(other.deliver, second)]
+    finished = [one.result() for one in done if one.exception() is None]
+    assert finished
+    heads = [one["head"]["ref"] for one in case.rig.forge.pulls.values()]
+    assert sorted(heads) == [FETCH_BRANCH, SOUND_BRANCH]
+    case.deliver()
+    assert sum(one["state"] == "open" for one in case.rig.forge.issues.values()) == 1
+    assert len(case.rig.forge.pulls) == 2
