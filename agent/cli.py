@@ -518,12 +518,12 @@ def report(
 
 @app.command()
 def doctor(path: PathArgument = Path(), python: Python = None, model: ModelName = None, base_url: BaseUrl = None) -> None:
-    """Say what is missing to work on a repository: git, sandbox, tests, model, with the cure. Changes nothing."""
+    """Say what is missing to work on a repository: git, sandbox, tests, model, forge, with the cure. Changes nothing."""
     from fixbot.agent.doctor import diagnose
     from fixbot.agent.model import take_key
 
     failed = False
-    for entry in diagnose(path, python, model, base_url, take_key(base_url, _CREDENTIALS)):
+    for entry in diagnose(path, python, model, base_url, take_key(base_url, _CREDENTIALS), _CREDENTIALS):
         failed = failed or not entry.good
         typer.echo(f"{'ok     ' if entry.good else 'missing'} {entry.what}: {entry.detail}")
         if entry.cure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,9 +26,14 @@ class Entry:
 
 
 def diagnose(
-    path: Path, python: Path | None, model: str | None = None, base_url: str | None = None, key: Key | None = None
+    path: Path,
+    python: Path | None,
+    model: str | None = None,
+    base_url: str | None = None,
+    key: Key | None = None,
+    tokens: Mapping[str, str] | None = None,
 ) -> Iterator[Entry]:
-    """Look at everything that a run needs, in the order in which it needs it."""
+    """Look at everything that a run needs, in the order in which it needs it. ``tokens`` are the variables that hold tokens of forges."""
     try:
         root = ws.locate(path)
     except FixbotError as error:
@@ -38,6 +43,25 @@ def diagnose(
     yield from _sandbox(root)
     yield from _tests(root, python)
     yield _model(root, model, base_url, key)
+    yield _forge(root, dict(tokens or {}))
+
+
+def _forge(root: Path, tokens: dict[str, str]) -> Entry:
+    """One look at the repository on its forge, where there is a token."""
+    from fixbot.agent.deliver.connect import connect, take_token
+
+    settings = load_settings(root, {})
+    token = take_token(settings, tokens)
+    if not token:
+        return Entry("forge", True, "no token: no pull requests", "to open them: FIXBOT_FORGE_TOKEN")
+    try:
+        project = connect(settings, token, root).project()
+    except FixbotError as error:
+        return Entry("forge", False, line(error.message), error.cure)
+    what = f"{line(project.url)}, pull requests for {line(settings.base_branch or project.default_branch)}"
+    if project.archived:
+        return Entry("forge", False, f"{what}: archived, nothing can be written to it", "unarchive it")
+    return Entry("forge", True, what + ("" if project.issues else "; no issues, so no dashboard"))
 
 
 def _model(root: Path, model: str | None, base_url: str | None, key: Key | None) -> Entry:

@@ -44,6 +44,12 @@ def test_run_opens_pull_requests_and_leaves_the_checkout_alone(fixbot: RunFixbot
         assert git(checkout, "branch", "--list", "fixbot/*") == ""
         assert git(checkout, "status", "--porcelain") == ""
 
+        done = fixbot("doctor", checkout, env=address(rig))
+        assert f"ok      forge: {rig.server}/{rig.name}, pull requests for main" in done.stdout
+        done = fixbot("doctor", checkout, env={**address(rig), "GITHUB_TOKEN": "wrong"})
+        assert "missing forge: " in done.stdout
+        assert done.returncode == 1
+
         done = fixbot("deliver", "last", "--path", checkout, env=address(rig))
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("unchanged undefined-name (1 fix) #1 ")
