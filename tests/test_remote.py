@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import shutil
+import ssl
 import subprocess
 import threading
 import time
@@ -21,6 +23,9 @@ from forge_rig import Rig, Token
 from fixbot.agent import workspace as ws
 from fixbot.agent.deliver import remote
 from fixbot.agent.deliver.forge import Remote
+from fixbot.agent.deliver.github import GitHub as Hub
+from fixbot.agent.deliver.github import open_github
+from fixbot.agent.deliver.http import Manners
 from fixbot.agent.deliver.tokens import basic, forms, token
 from fixbot.agent.errors import ForgeError, UsageError
 from fixbot.agent.workspace import Workspace
@@ -338,3 +343,39 @@ def test_the_token_leaves_no_trace(
     for shape in shapes:
         assert shape not in shown
         assert shape.encode() not in kept
+
+
+def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for loopback that no authority has signed, and what a server does with it."""
+    key, made = folder / "key.pem", folder / "certificate.pem"
+    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
+    subprocess.run(["openssl", "req", "-x509", *kind, "-keyout", key, "-out", made, *name], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    return made, context
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
+def test_https_with_an_authority_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"):
+        monkeypatch.delenv(name, raising=False)
+    made, context = certificate(tmp_path)
+    with github_rig(tmp_path, {"a.py": "x = 1\n"}, tls=context) as rig:
+        space = clone(rig, tmp_path)
+
+        def forge(**more: Any) -> Hub:
+            manners = Manners(gap=0, backoff=(), **more)
+            return open_github(rig.name, rig.token, "fixbot/0", api=rig.api, server=rig.server, manners=manners)
+
+        for call in (lambda: forge().project(), lambda: remote.heads(space, there(rig), waits=())):
+            error = refused(call)
+            assert "certificate" in error.message
+            assert "SSL_CERT_FILE" in error.cure
+        assert rig.asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(made))
+        first = fix(space)
+        remote.push(space, forge().remote(), B, first, None)
+        assert forge().open_pull(B, "main", "fix", "", draft=False).head == first
+        rig.fail("GET .*", delay=5)
+        assert "no complete answer within" in refused(lambda: forge(seconds=0.3).project()).message
