@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import secrets
 import shutil
 import ssl
 import subprocess
@@ -278,6 +279,7 @@ def test_whose_commits_they_are(rig: Rig[GitHub], space: Workspace) -> None:
         "amended": bare.commit("t1", files, good, parents=(mine,), author=BOT, committer=ANN),
         "added": bare.commit("t2", files, "more", parents=(second,)),
         "forged author": bare.commit("t3", files, good, parents=(second,), author=BOT, committer=("fixbot", "a@b.example")),
+        "applied for somebody": bare.commit("t0", files, good, parents=(second,), author=ANN, committer=BOT),
         "forged name": bare.commit("t4", files, good, parents=(second,), author=("fixbot", "fixbot@users.noreply.example")),
         "forged subject": bare.commit("t5", files, f"Fixbot-Run: r1\nFixbot-Base: {base}\n\nand\n\nmore", parents=(second,), author=BOT),
         "no run": bare.commit("t6", files, f"x\n\nFixbot-Base: {base}\n", parents=(second,), author=BOT),
@@ -320,6 +322,8 @@ def test_the_token_leaves_no_trace(
     for name in ("GIT_TRACE", "GIT_CURL_VERBOSE", "GIT_TRACE_CURL", "GIT_TRACE_PACKET", "GIT_TRACE2", "GIT_TRACE_SETUP"):
         monkeypatch.setenv(name, str(tmp_path / "trace"))
     monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'http.proxy'='http://127.0.0.1:9'")
+    rig.token = f"ghs_{secrets.token_hex(18)}"  # no other process of this machine has it
+    rig.forge.tokens[rig.token] = Token("octo")
     to, first = there(rig), fix(space)
     shapes = (*forms(rig.token), base64.b64encode(rig.token.encode()).decode())
     found: dict[str, set[str]] = {"cmdline": set(), "environ": set()}
