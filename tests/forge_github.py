@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import json
 import re
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Generator, Mapping
@@ -256,11 +257,13 @@ ROUTES: tuple[tuple[str, str, str, Route], ...] = (
 
 
 @contextlib.contextmanager
-def github_rig(folder: Path, files: Mapping[str, str], name: str = "octo/project") -> Generator[Rig[GitHub]]:
+def github_rig(
+    folder: Path, files: Mapping[str, str], name: str = "octo/project", tls: ssl.SSLContext | None = None
+) -> Generator[Rig[GitHub]]:
     """A GitHub (Enterprise's layout: API below ``/api/v3``) with one repository, whose first commit has the given files.
 
     Its tokens are that of the Actions' bot and that of a person, ``rig.token`` is the bot's.
     """
     bare = make_bare(folder / "forge" / f"{name}.git", files)
-    with serve(Rig(GitHub(bare, name), bare, name)) as rig:
+    with serve(Rig(GitHub(bare, name), bare, name), tls) as rig:
         yield rig

@@ -20,6 +20,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -197,7 +198,7 @@ class Handler(BaseHTTPRequestHandler):
         """Answer one request; a client that went away is no error."""
         try:
             super().handle_one_request()
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
             self.close_connection = True
         except Exception as error:
             self.rig.errors.append(repr(error))
@@ -255,13 +256,27 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
+class _Server(ThreadingHTTPServer):
+    """A server whose connections are encrypted where there is a certificate."""
+
+    daemon_threads = True
+    tls: ssl.SSLContext | None = None
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection; hands are shaken in its own thread."""
+        connection, address = super().get_request()
+        if self.tls is not None:
+            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
+
 @contextlib.contextmanager
-def serve(rig: Rig[Forge]) -> Generator[Rig[Forge]]:
-    """Run a forge on a free port of loopback. Fails where a request broke the contract or the fake itself broke."""
+def serve(rig: Rig[Forge], tls: ssl.SSLContext | None = None) -> Generator[Rig[Forge]]:
+    """Run a forge on a free port of loopback, over https with ``tls``. Fails where a request broke the contract or the fake itself did."""
     handler = type("Bound", (Handler,), {"rig": rig})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    rig.server = f"http://127.0.0.1:{server.server_address[1]}"
+    server = _Server(("127.0.0.1", 0), handler)
+    server.tls = tls
+    rig.server = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     rig.api, rig.clone_url = rig.server + rig.forge.prefix, f"{rig.server}/{rig.name}.git"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import secrets
+import shutil
+import ssl
 import subprocess
 import threading
 import time
@@ -21,6 +24,9 @@ from forge_rig import Rig, Token
 from fixbot.agent import workspace as ws
 from fixbot.agent.deliver import remote
 from fixbot.agent.deliver.forge import Remote
+from fixbot.agent.deliver.github import GitHub as Hub
+from fixbot.agent.deliver.github import open_github
+from fixbot.agent.deliver.http import Manners
 from fixbot.agent.deliver.tokens import basic, forms, token
 from fixbot.agent.errors import ForgeError, UsageError
 from fixbot.agent.workspace import Workspace
@@ -273,6 +279,7 @@ def test_whose_commits_they_are(rig: Rig[GitHub], space: Workspace) -> None:
         "amended": bare.commit("t1", files, good, parents=(mine,), author=BOT, committer=ANN),
         "added": bare.commit("t2", files, "more", parents=(second,)),
         "forged author": bare.commit("t3", files, good, parents=(second,), author=BOT, committer=("fixbot", "a@b.example")),
+        "applied for somebody": bare.commit("t0", files, good, parents=(second,), author=ANN, committer=BOT),
         "forged name": bare.commit("t4", files, good, parents=(second,), author=("fixbot", "fixbot@users.noreply.example")),
         "forged subject": bare.commit("t5", files, f"Fixbot-Run: r1\nFixbot-Base: {base}\n\nand\n\nmore", parents=(second,), author=BOT),
         "no run": bare.commit("t6", files, f"x\n\nFixbot-Base: {base}\n", parents=(second,), author=BOT),
@@ -315,6 +322,8 @@ def test_the_token_leaves_no_trace(
     for name in ("GIT_TRACE", "GIT_CURL_VERBOSE", "GIT_TRACE_CURL", "GIT_TRACE_PACKET", "GIT_TRACE2", "GIT_TRACE_SETUP"):
         monkeypatch.setenv(name, str(tmp_path / "trace"))
     monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'http.proxy'='http://127.0.0.1:9'")
+    rig.token = f"ghs_{secrets.token_hex(18)}"  # no other process of this machine has it
+    rig.forge.tokens[rig.token] = Token("octo")
     to, first = there(rig), fix(space)
     shapes = (*forms(rig.token), base64.b64encode(rig.token.encode()).decode())
     found: dict[str, set[str]] = {"cmdline": set(), "environ": set()}
@@ -338,3 +347,39 @@ def test_the_token_leaves_no_trace(
     for shape in shapes:
         assert shape not in shown
         assert shape.encode() not in kept
+
+
+def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for loopback that no authority has signed, and what a server does with it."""
+    key, made = folder / "key.pem", folder / "certificate.pem"
+    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
+    subprocess.run(["openssl", "req", "-x509", *kind, "-keyout", key, "-out", made, *name], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    return made, context
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
+def test_https_with_an_authority_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"):
+        monkeypatch.delenv(name, raising=False)
+    made, context = certificate(tmp_path)
+    with github_rig(tmp_path, {"a.py": "x = 1\n"}, tls=context) as rig:
+        space = clone(rig, tmp_path)
+
+        def forge(**more: Any) -> Hub:
+            manners = Manners(gap=0, backoff=(), **more)
+            return open_github(rig.name, rig.token, "fixbot/0", api=rig.api, server=rig.server, manners=manners)
+
+        for call in (lambda: forge().project(), lambda: remote.heads(space, there(rig), waits=())):
+            error = refused(call)
+            assert "certificate" in error.message
+            assert "SSL_CERT_FILE" in error.cure
+        assert rig.asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(made))
+        first = fix(space)
+        remote.push(space, forge().remote(), B, first, None)
+        assert forge().open_pull(B, "main", "fix", "", draft=False).head == first
+        rig.fail("GET .*", delay=5)
+        assert "no complete answer within" in refused(lambda: forge(seconds=0.3).project()).message

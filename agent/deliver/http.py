@@ -111,7 +111,7 @@ class Client:
     def write(self, method: str, path: str, body: Mapping[str, Any], *, repeatable: bool = False) -> Answer:
         """Carry out a write, ``gap`` seconds after the last one. ``repeatable``: doing it twice is the same as doing it once."""
         if self._wrote is not None and (pause := self._wrote + self.manners.gap - self.manners.clock()) > 0:
-            self._wait(pause, "between writes")
+            self._wait(pause, "between two writes")
         try:
             return self._ask(method, self._url(path, {}), json.dumps(body).encode(), repeatable=repeatable)
         finally:
@@ -162,7 +162,7 @@ class Client:
             if pause is None:
                 raise self._refused(method, url, answer)
             limits += 1
-            self._wait(pause, "for the forge's rate limit")
+            self._wait(pause, "at the forge's rate limit")
 
     def _refused(self, method: str, url: str, answer: Answer) -> Refused:
         secrets = forms(self.key.reveal())
@@ -174,7 +174,10 @@ class Client:
     def _lost(self, method: str, url: str, error: Exception) -> Unsure:
         reason = error.message if isinstance(error, Unsure) else told(error or type(error).__name__, forms(self.key.reveal()))
         logger.info("%s: %s", self._name(method, url), reason)
-        return Unsure(f"{self._name(method, url)}: {reason}", "the forge cannot be reached or has an error of its own: try again later")
+        cure = "the forge cannot be reached or has an error of its own: try again later"
+        if "certificate" in reason.lower():
+            cure = "see the server's certificate; an authority of your own: SSL_CERT_FILE"
+        return Unsure(f"{self._name(method, url)}: {reason}", cure)
 
     def _follow(self, method: str, url: str, body: bytes | None) -> Answer:
         answer = self._once(method, url, body)
@@ -223,6 +226,10 @@ class Client:
                 return self._read(method, url, response)
             finally:
                 response.close()
+        except httpx2.RequestError as error:
+            if (watch.late or isinstance(error, httpx2.ReadTimeout)) and not _unsent(error):
+                raise Unsure(f"no complete answer within {left:.1f} s") from None
+            raise
         finally:
             watch.stop()
             self._spent += self.manners.clock() - started
@@ -254,8 +261,11 @@ class Client:
     def _wait(self, pause: float, why: str) -> None:
         if pause >= self._left():
             then = time.strftime("%H:%M UTC", time.gmtime(self.manners.now() + min(pause, 1e9)))
-            raise ForgeError(f"the forge asks to wait {pause:.0f} s, longer than fixbot may", f"resume at {then}: run again then")
-        logger.log(logging.INFO if pause > 2 else logging.DEBUG, "waiting %.0f s %s", pause, why)
+            raise ForgeError(
+                f"{why} fixbot would have to wait {pause:.0f} s, longer than it may",
+                f"resume at {then}: run again then, what was done is found",
+            )
+        logger.log(logging.INFO if pause > 2 else logging.DEBUG, "%s: waiting %.0f s", why, pause)
         self.manners.sleep(pause)
         self._spent += pause
 

@@ -149,6 +149,8 @@ def _git(workspace: Workspace, remote: Remote, command: Sequence[str]) -> bytes:
     for number, (key, value) in enumerate(settings.items()):
         secret |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     secret |= {name: os.environ[name] for name in _NETWORK if name in os.environ}
+    if "SSL_CERT_FILE" in secret:  # which not every build of curl heeds
+        secret.setdefault("GIT_SSL_CAINFO", secret["SSL_CERT_FILE"])
     env = {"GIT_ALLOW_PROTOCOL": "https:http"}
     try:
         return git.run(workspace.root / ".git", *command, outside=workspace.repository, env=env, secret=secret)

@@ -116,10 +116,11 @@ class Gate(httpx2.BaseTransport):
 
 
 class Watch:
-    """Cuts a connection when the time is up: a peer that sends a byte now and then never meets a read timeout."""
+    """Cuts a connection when the time is up: a peer that sends a byte now and then never meets a read timeout. ``late``: it is up."""
 
     def __init__(self, seconds: float) -> None:
         self._stream: Any = None
+        self.late = False
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
         self._timer.start()
@@ -135,6 +136,7 @@ class Watch:
         self._stream = None
 
     def _cut(self) -> None:
+        self.late = True
         connection = self._stream.get_extra_info("socket") if self._stream is not None else None
         if isinstance(connection, socket.socket):
             with contextlib.suppress(OSError):
