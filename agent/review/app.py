@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import ClassVar
 
 from rich.console import RenderableType
@@ -14,7 +15,7 @@ from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import ScrollableContainer
 from textual.events import Resize
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 from textual.widgets.option_list import Option
 
 from fixbot.agent.errors import FixbotError
@@ -24,13 +25,13 @@ from fixbot.agent.result import Outcome
 from fixbot.agent.review import view
 from fixbot.agent.review.desk import Desk, source_of
 from fixbot.agent.review.dialogs import Ask, Choice, Reading
-from fixbot.agent.review.editor import draft, edit
+from fixbot.agent.review.editor import attempt, draft
 from fixbot.agent.review.fixes import sides
 from fixbot.agent.review.jobs import Job
-from fixbot.agent.review.keys import HELP, HINTS, PLACES, REASONS
+from fixbot.agent.review.keys import HELP, PLACES, REASONS, hints
 from fixbot.agent.review.session import Entry
 from fixbot.agent.review.trials import Trials
-from fixbot.agent.review.widgets import BINDINGS, CSS, OF_ONE, Findings
+from fixbot.agent.review.widgets import BINDINGS, CSS, OF_ONE, Filter, Findings
 from fixbot.agent.review.writing import write
 
 _TICK = 0.1  # seconds between two looks at the progress of a trial
@@ -49,7 +50,7 @@ class ReviewApp(App[None]):
         self.current = next(iter(desk.review.entries))
         self._wide: bool | None = None  # as the person wants it; None: by the screen's width
         self._drafts: dict[str, dict[str, bytes]] = {}
-        self._job: Job | None = None
+        self.job: Job | None = None
         self._leaving = False
 
     def compose(self) -> ComposeResult:
@@ -59,23 +60,20 @@ class ReviewApp(App[None]):
         with ScrollableContainer(id="detail"):
             yield Static(id="about", markup=False)
             yield Static(id="fix", markup=False)
-        yield Input(id="filter", placeholder="words of severity, rule, path, grade, status or message", compact=True)
+        yield Filter()
         yield Static(id="message", markup=False)
         yield Static(id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Begin at the first finding without a decision."""
-        self.set_interval(_TICK, self._tick)
+        self.set_interval(_TICK, lambda: self._tick() if self.job else None)
         self.current = self.desk.review.next_open("") or self.current
         self.query_one(Findings).focus()
 
     def on_resize(self, event: Resize) -> None:
         """Everything is laid out for the width."""
         self._list()
-        hints = [f"{key} {words}" for key, words in HINTS.items()]
-        while len(" ".join(hints)) > event.size.width - 2 and len(hints) > 10:
-            hints.pop(-3)
-        self.query_one("#keys", Static).update(Text(" ".join(hints), no_wrap=True))
+        self.query_one("#keys", Static).update(Text(hints(event.size.width - 2), no_wrap=True))
 
     # What is shown
 
@@ -83,11 +81,6 @@ class ReviewApp(App[None]):
     def entry(self) -> Entry:
         """The finding that is looked at."""
         return self.desk.review.entries[self.current]
-
-    @property
-    def busy(self) -> bool:
-        """Whether a trial is under way."""
-        return self._job is not None
 
     def _list(self) -> None:
         """Show the list anew, on the current finding where the filter lets it through."""
@@ -106,7 +99,7 @@ class ReviewApp(App[None]):
 
     def _show(self, any_: bool = True) -> None:
         """Show the current finding, if any is shown."""
-        self.query_one("#summary", Static).update(view.summary(self.desk.review))
+        self._tick()
         self.query_one("#detail").display = any_
         entry, width = self.entry, self.size.width - 4
         wide = self.size.width >= view.WIDE if self._wide is None else self._wide
@@ -120,17 +113,22 @@ class ReviewApp(App[None]):
         """Say something in the line above the keys."""
         self.query_one("#message", Static).update(Text(line(text), no_wrap=True, overflow="ellipsis"))
 
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Another finding is looked at."""
-        if event.option.id is not None and event.option.id != self.current:
-            self.current = event.option.id
+    def on_option_list_option_highlighted(self) -> None:
+        """Another finding is looked at: the one that the list is at by now."""
+        option = self.query_one(Findings).highlighted_option
+        if option is not None and option.id is not None and option.id != self.current:
+            self.current = option.id
             self._show()
+
+    def look_at(self, name: str) -> None:
+        """Go to a finding."""
+        self.current = name
+        self._list()
 
     def _decided(self, obstacle: str, words: str) -> None:
         """After a decision: on to the next finding without one; or what stands in its way."""
         following = None if obstacle else self.desk.review.next_open(self.current)
-        self.current = following or self.current
-        self._list()
+        self.look_at(following or self.current)
         left = "" if obstacle or following else "; all are decided: w applies what is accepted"
         self.tell(obstacle or words + left)
 
@@ -152,8 +150,7 @@ class ReviewApp(App[None]):
     def action_undo(self) -> None:
         """Take the last decision back."""
         names = self.desk.review.undo()
-        self.current = names[0] if names else self.current
-        self._list()
+        self.look_at(names[0] if names else self.current)
         self.tell(f"{plural(len(names), 'decision')} taken back" if names else "nothing to undo")
 
     @work
@@ -191,17 +188,15 @@ class ReviewApp(App[None]):
 
     def action_edit(self) -> None:
         """Open the fix in the editor, then try what came of it."""
-        if self._job:
-            self.tell(f"wait: {self._job.name} is under way")
+        if self.job:
+            self.tell(f"wait: {self.job.name} is under way")
             return
         entry = self.entry
+        with nullcontext() if self.is_headless else self.suspend():
+            changed = attempt(self.desk, self._drafts.get(self.current) or draft(self.desk, entry))
         try:
-            files = self._drafts.get(self.current) or draft(self.desk, entry)
-            if self.is_headless:
-                changed = edit(self.desk, files)
-            else:
-                with self.suspend():
-                    changed = edit(self.desk, files)
+            if isinstance(changed, FixbotError):
+                raise changed
             self._drafts[self.current] = {path: new for path, (_, new) in changed.items()}
             self.trials.check_edited(entry, changed)
         except FixbotError as error:
@@ -221,19 +216,20 @@ class ReviewApp(App[None]):
             self._try("ask the model", lambda emit: self.trials.ask(entry, hint, emit))
 
     def _try(self, job: str, trial: Callable[[Emit], Outcome]) -> None:
-        if self._job:
-            self.tell(f"wait: {self._job.name} is under way")
+        if self.job:
+            self.tell(f"wait: {self.job.name} is under way")
             return
-        self._job = Job(job, self.current)
+        self.job = Job(job, self.current)
         self.trials.stop.clear()
-        self._job.start(trial, lambda ended: self.call_from_thread(self._tried, ended))
+        self.job.start(trial, lambda ended: self.call_from_thread(self._tried, ended))
 
     def _tick(self) -> None:
-        if self._job and not self._leaving:
-            self.tell(self._job.words)
+        """The line at the top: where the review stands, and what is under way."""
+        under_way = Text(f"   {line(self.job.words)}", "bold") if self.job else Text()
+        self.query_one("#summary", Static).update(Text.assemble(view.summary(self.desk.review), under_way, no_wrap=True))
 
     def _tried(self, job: Job) -> None:
-        self._job = None
+        self.job = None
         told = job.problem
         if job.outcome is not None:
             self.desk.review.revise(job.finding, job.outcome)
@@ -276,34 +272,27 @@ class ReviewApp(App[None]):
 
     def action_filter(self) -> None:
         """Ask for words."""
-        found = self.query_one("#filter", Input)
-        found.add_class("shown")
-        found.focus()
+        self.query_one(Filter).open()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show what holds the words so far."""
-        if event.input.id == "filter":
+        if isinstance(event.input, Filter):
             self.desk.review.query = event.value
             self._list()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Back to the list, filtered."""
-        if event.input.id == "filter":
-            self._close_filter()
+        if isinstance(event.input, Filter):
+            self.action_leave_filter(keep=True)
 
-    def action_leave_filter(self) -> None:
-        """Back to the list, all of it."""
-        self.query_one("#filter", Input).value = ""
-        self._close_filter()
-
-    def _close_filter(self) -> None:
-        found = self.query_one("#filter", Input)
-        found.set_class(bool(found.value), "shown")
+    def action_leave_filter(self, *, keep: bool = False) -> None:
+        """Back to the list, all of it unless the filter is kept."""
+        self.query_one(Filter).close(keep=keep)
         self.query_one(Findings).focus()
 
     def action_leave(self) -> None:
         """Quit; everything is saved already. A trial is given the time to end what it is at, unless the person insists."""
-        if self._job and not self._leaving:
+        if self.job and not self._leaving:
             self.trials.stop.set()
             self._leaving = True
             self.tell("stopping the trial; q again quits without waiting")
