@@ -82,9 +82,9 @@ def test_a_ledger_of_the_last_version_is_taken_over(tmp_path: Path) -> None:
         assert [found.source for found in ledger.decisions()] == [Source.REVIEW, Source.PULL_REQUEST]
         assert (ledger.review("r"), ledger.review("s")) == ({"f": {"mark": "open"}}, {})
     with closing(Ledger(path)) as ledger:
-        ledger.take_back("/x", "f", "other code")
+        ledger.take_back("/x", {"f": "other code"})
         assert list(ledger.decisions("/x")) == [one]
-        ledger.take_back("/x", "f", "c")
+        ledger.take_back("/x", {"f": "c", "g": "c"})
         assert list(ledger.decisions("/x")) == []
 
 
@@ -100,7 +100,7 @@ def test_figures_of_rules() -> None:
 def check_json(folder: Path) -> dict[str, Any]:
     """What ``fixbot check`` finds."""
     settings = Settings.model_validate({"jobs": 1, "cache": False})
-    return formats.check_json(run_check(Request(folder, settings), lambda event: None)[0])
+    return formats.check_json(run_check(Request((folder,), settings), lambda event: None)[0])
 
 
 def decide(folder: Path, entry: dict[str, Any], kind: Kind, reason: str) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import ClassVar
 
-from rich.console import RenderableType
 from rich.markdown import Markdown
 from rich.text import Text
 from textual import work
@@ -29,7 +28,7 @@ from fixbot.agent.review.editor import attempt, draft
 from fixbot.agent.review.fixes import sides
 from fixbot.agent.review.jobs import Job
 from fixbot.agent.review.keys import HELP, PLACES, REASONS, hints
-from fixbot.agent.review.session import Entry
+from fixbot.agent.review.session import Entry, bound
 from fixbot.agent.review.trials import Trials
 from fixbot.agent.review.widgets import BINDINGS, CSS, OF_ONE, Filter, Findings
 from fixbot.agent.review.writing import write
@@ -101,10 +100,9 @@ class ReviewApp(App[None]):
         """Show the current finding, if any is shown."""
         self._tick()
         self.query_one("#detail").display = any_
-        entry, width = self.entry, self.size.width - 4
+        entry, data = self.entry, source_of(self.desk, self.entry.outcome.finding)
         wide = self.size.width >= view.WIDE if self._wide is None else self._wide
-        data = source_of(self.desk, entry.outcome.finding)
-        fix = view.fix_lines(entry, sides(self.desk.fixes, entry), data, width, wide=wide)
+        fix = view.fix_lines(entry, sides(self.desk.fixes, entry), data, self.size.width - 4, wide=wide)
         self.query_one("#about", Static).update(Text("\n").join(view.about(entry)))
         self.query_one("#fix", Static).update(Text("\n").join(fix))
         self.query_one("#detail").scroll_home(animate=False)
@@ -188,10 +186,10 @@ class ReviewApp(App[None]):
 
     def action_edit(self) -> None:
         """Open the fix in the editor, then try what came of it."""
-        if self.job:
-            self.tell(f"wait: {self.job.name} is under way")
+        entry, obstacle = self.entry, self._hindered()
+        if obstacle:
+            self.tell(obstacle)
             return
-        entry = self.entry
         with nullcontext() if self.is_headless else self.suspend():
             changed = attempt(self.desk, self._drafts.get(self.current) or draft(self.desk, entry))
         try:
@@ -204,13 +202,18 @@ class ReviewApp(App[None]):
             return
         self._try("try the edited fix", lambda emit: self.trials.try_edited(entry, changed, emit))
 
+    def _hindered(self) -> str:
+        """Why the fix cannot be changed now, ``""`` when it can."""
+        return f"wait: {self.job.name} is under way" if self.job else bound(self.entry)
+
     @work
     async def action_model(self) -> None:
         """Ask for a hint, then the model for another fix."""
-        if not self.desk.settings.asks:
-            self.tell("there is no model to ask: start the review with --model")
+        entry, asks = self.entry, self.desk.settings.asks
+        obstacle = self._hindered() if asks else "there is no model to ask: start the review with --model"
+        if obstacle:
+            self.tell(obstacle)
             return
-        entry = self.entry
         hint = await self.push_screen_wait(Ask("What should be different?"))
         if hint:
             self._try("ask the model", lambda emit: self.trials.ask(entry, hint, emit))
@@ -255,20 +258,17 @@ class ReviewApp(App[None]):
 
     def action_page(self) -> None:
         """The rule's page."""
-        self._read(Markdown(clean(view.page(self.entry.outcome.finding))))
+        self.push_screen(Reading(Markdown(clean(view.page(self.entry.outcome.finding)))))
 
     def action_source(self) -> None:
         """The file of the finding, at its line."""
         one = self.entry.outcome.finding
-        lines = view.source(one, source_of(self.desk, one), None)
-        self._read(Text("\n", no_wrap=True).join(lines), max(0, one.span.line - 6))
+        text = Text("\n", no_wrap=True).join(view.source(one, source_of(self.desk, one), None))
+        self.push_screen(Reading(text, max(0, one.span.line - 6)))
 
     def action_help(self) -> None:
         """What the keys do."""
-        self._read(Text(HELP))
-
-    def _read(self, text: RenderableType, row: int = 0) -> None:
-        self.push_screen(Reading(text, row))
+        self.push_screen(Reading(Text(HELP)))
 
     def action_filter(self) -> None:
         """Ask for words."""
