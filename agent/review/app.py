@@ -15,7 +15,6 @@ from textual.binding import BindingType
 from textual.containers import ScrollableContainer
 from textual.events import Resize
 from textual.widgets import Input, Static
-from textual.widgets.option_list import Option
 
 from fixbot.agent.errors import FixbotError
 from fixbot.agent.events import Emit
@@ -83,14 +82,12 @@ class ReviewApp(App[None]):
 
     def _list(self) -> None:
         """Show the list anew, on the current finding where the filter lets it through."""
-        found, shown = self.query_one(Findings), self.desk.review.shown()
         width = max(40, self.size.width - 2)
-        names = [one.fingerprint for one in shown]
-        found.set_options(Option(view.row(one, width), id=one.fingerprint) for one in shown)
-        if names and self.current not in names:
-            self.current = names[0]
-        found.highlighted = names.index(self.current) if names else None
-        self._show(bool(names))
+        rows = {one.fingerprint: view.row(one, width) for one in self.desk.review.shown()}
+        if rows and self.current not in rows:
+            self.current = next(iter(rows))
+        self.query_one(Findings).show(rows, self.current)
+        self._show(bool(rows))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing is done to a finding that the filter hides."""

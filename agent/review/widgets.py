@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, cast
 
 from rich.style import Style
+from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 from textual.widgets import Input, OptionList
+from textual.widgets.option_list import Option
 
 CSS = """
 #summary, #keys, #message { height: 1; padding: 0 1; }
@@ -54,6 +57,17 @@ class Findings(OptionList):
         Binding("j", "cursor_down"),
         Binding("k", "cursor_up"),
     ]
+
+    def show(self, rows: Mapping[str, Text], current: str) -> None:
+        """Show these rows, by finding; only those that are new are drawn anew."""
+        names = [option.id for option in self.options]
+        if names != list(rows):
+            self.set_options(Option(row, id=name) for name, row in rows.items())
+        else:
+            for name, row in rows.items():
+                if row != self.get_option(name).prompt:
+                    self.replace_option_prompt(name, row)
+        self.highlighted = list(rows).index(current) if current in rows else None
 
     def render_line(self, y: int) -> Strip:
         """A line of the list; the current one stands out without colour, too."""
