@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import FIXBOT, MakeRepository, RunFixbot, git
 from review_rig import APP, Finished
 
+from fixbot.agent.result import Status
 from fixbot.agent.store import Ledger
 
 
@@ -80,6 +82,18 @@ def test_edit_in_plain_and_verify(finished: Finished, tmp_path: Path) -> None:
     assert "fix by person, tried in this review" in said
     assert "1 fix committed to branch" in said
     assert git(finished.folder, "show", f"fixbot/review-{finished.result.run}:app.py") + "\n" == APP.replace("lenght", "length")
+
+
+def test_hostile_text_between_the_questions(finished: Finished) -> None:
+    text = "::stop-commands::x\n##[error]y \x1b]0;t\x07[bold]z[/] \u202e"
+    made = [
+        replace(one, finding=replace(one.finding, message=text, path="::error::.py"), status=Status.UNVERIFIABLE, reason=text, patch=None)
+        for one in finished.result.outcomes
+    ]
+    said = answer(finished.with_outcomes(*made), "o", "s", "p", "r", "w", "::notice::me\x1b[2J", "q", GITHUB_ACTIONS="true")
+    assert "[bold]z[/]" in said
+    assert not set(said) & set("\x1b\x07\u202e")
+    assert not [line for line in said.splitlines() if line.strip().startswith("::") or "##[" in line]
 
 
 def test_a_review_makes_its_run_first(make_repository: MakeRepository, fixbot: RunFixbot, tmp_path: Path) -> None:
