@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from fixbot.detectors.finding import Finding, Span
 from fixbot.detectors.scan import Scan
-from fixbot.detectors.source import SkippedFile, SourceFile
+from fixbot.detectors.source import SkippedFile, SourceFile, substatements
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -70,8 +70,12 @@ def code_of(finding: Finding, data: bytes) -> str:
 
     Indentation, blank lines and lines that are only a comment do not count.
     """
-    first, last = _place(SourceFile(finding.path, data), finding.span)
-    rows = (b" ".join(row.split()) for row in _LINE_END.split(data)[first - 1 : last])
+    return _code(SourceFile(finding.path, data), finding.span)
+
+
+def _code(source: SourceFile, span: Span) -> str:
+    first, last = _place(source, span)
+    rows = (b" ".join(row.split()) for row in _LINE_END.split(source.data)[first - 1 : last])
     text = b"\n".join(row for row in rows if row and not row.startswith(b"#"))
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
@@ -80,13 +84,21 @@ def _place(source: SourceFile, span: Span) -> tuple[int, int]:
     if not source.path.endswith((".py", ".pyw")):
         return span.line, span.end_line
     try:
-        around = [node for node in ast.walk(source.tree) if isinstance(node, ast.stmt) and _holds(node, span)]
-    except (SkippedFile, RecursionError):
+        around = list(_around(source.tree, span))
+    except SkippedFile:
         return span.line, span.end_line
     inner = [node for node in around if isinstance(node, _FUNCTIONS)]
     outer = [node for node in around if not isinstance(node, ast.ClassDef)]
     best = inner[-1] if inner else outer[0] if outer else None
     return _lines(best) if best else (span.line, span.end_line)
+
+
+def _around(tree: ast.Module, span: Span) -> Iterator[ast.stmt]:
+    """The statements that hold a stretch of text, from the outermost inwards."""
+    here: Iterable[ast.stmt] = tree.body
+    while (found := next((node for node in here if _holds(node, span)), None)) is not None:
+        yield found
+        here = substatements(found)
 
 
 def _holds(node: ast.stmt, span: Span) -> bool:
@@ -105,12 +117,14 @@ def in_force(findings: Iterable[Finding], decisions: Iterable[Decision], read: C
     for one in decisions:
         known.setdefault(one.fingerprint, {})[one.code] = one
     held: dict[str, Decision] = {}
+    sources: dict[str, SourceFile] = {}
     for finding in findings:
         if finding.fingerprint in known:
             try:
-                code = code_of(finding, read(finding.path))
+                source = sources.setdefault(finding.path, sources.get(finding.path) or SourceFile(finding.path, read(finding.path)))
             except OSError:
                 continue
+            code = _code(source, finding.span)
             if code in known[finding.fingerprint]:
                 held[finding.fingerprint] = known[finding.fingerprint][code]
     return held

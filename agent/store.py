@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -176,17 +176,23 @@ class Ledger:
 
     # Decisions of people: one for each state of a finding's code; the last one counts
 
-    def decide(self, one: Decision) -> None:
-        """Remember a decision, in the place of an earlier one about the same code."""
-        reason = one.reason.encode("utf-8", "backslashreplace").decode()
-        row = (one.repository, one.fingerprint, one.kind.value, one.rule, one.code, reason, one.when, one.source.value)
-        with self._guarded() as database:
-            database.execute("INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    def decide(self, *some: Decision) -> None:
+        """Remember decisions, in the place of earlier ones about the same code."""
+        rows = [
+            (one.repository, one.fingerprint, one.kind.value, one.rule, one.code, _text(one.reason), one.when, one.source.value)
+            for one in some
+        ]
+        self._write_all("INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def take_back(self, repository: str, fingerprint: str, code: str) -> None:
-        """Forget a decision; nothing happens where there is none."""
-        with self._guarded() as database:
-            database.execute("DELETE FROM decisions WHERE repository = ? AND fingerprint = ? AND code = ?", (repository, fingerprint, code))
+    def take_back(self, repository: str, codes: Mapping[str, str]) -> None:
+        """Forget decisions about findings, whose ``codes`` are given by fingerprint; nothing happens where there is none."""
+        rows = [(repository, fingerprint, code) for fingerprint, code in codes.items()]
+        self._write_all("DELETE FROM decisions WHERE repository = ? AND fingerprint = ? AND code = ?", rows)
+
+    def _write_all(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """One statement with many rows, all or none of them."""
+        with self._guarded() as database, _transaction(database):
+            database.executemany(statement, rows)
 
     def decisions(self, repository: str | None = None) -> Iterator[Decision]:
         """The decisions, oldest first; of one repository when its path is given."""
@@ -201,17 +207,30 @@ class Ledger:
 
     def save_review(self, run: str, entries: Mapping[str, Any]) -> None:
         """Note where some findings of a run stand, as plain data by fingerprint."""
-        with self._guarded() as database:
-            database.execute("BEGIN IMMEDIATE")
-            rows = [(run, finding, json.dumps(data)) for finding, data in entries.items()]
-            database.executemany("INSERT OR REPLACE INTO reviews VALUES (?, ?, ?)", rows)
-            database.execute("COMMIT")
+        rows = [(run, finding, json.dumps(data)) for finding, data in entries.items()]
+        self._write_all("INSERT OR REPLACE INTO reviews VALUES (?, ?, ?)", rows)
 
     def review(self, run: str) -> dict[str, Any]:
         """Where the findings of a run stand, by fingerprint; those that nothing was noted about are missing."""
         with self._guarded() as database:
             rows = database.execute("SELECT finding, json FROM reviews WHERE run = ?", (run,)).fetchall()
         return {finding: json.loads(text) for finding, text in rows}
+
+
+@contextlib.contextmanager
+def _transaction(database: sqlite3.Connection) -> Generator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
+def _text(text: str) -> str:
+    """Text that can be UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _record(row: tuple[Any, ...]) -> RunRecord:

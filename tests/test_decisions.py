@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 from conftest import MakeRepository, RunFixbot
 
+from fixbot.agent.check import Request
+from fixbot.agent.check import check as run_check
+from fixbot.agent.config import Settings
 from fixbot.agent.decisions import Decision, Kind, Source, code_of, figures
+from fixbot.agent.report import formats
 from fixbot.agent.store import Ledger
+from fixbot.agent.workspace import state_dir
 from fixbot.detectors.finding import Finding, Severity, Span, finding_from_json
 
 APP = """\
@@ -77,9 +82,9 @@ def test_a_ledger_of_the_last_version_is_taken_over(tmp_path: Path) -> None:
         assert [found.source for found in ledger.decisions()] == [Source.REVIEW, Source.PULL_REQUEST]
         assert (ledger.review("r"), ledger.review("s")) == ({"f": {"mark": "open"}}, {})
     with closing(Ledger(path)) as ledger:
-        ledger.take_back("/x", "f", "other code")
+        ledger.take_back("/x", {"f": "other code"})
         assert list(ledger.decisions("/x")) == [one]
-        ledger.take_back("/x", "f", "c")
+        ledger.take_back("/x", {"f": "c", "g": "c"})
         assert list(ledger.decisions("/x")) == []
 
 
@@ -92,23 +97,31 @@ def test_figures_of_rules() -> None:
     assert "failing-test" not in found
 
 
-def decide(state: Path, folder: Path, entry: dict[str, Any], kind: Kind, reason: str, source: Source = Source.REVIEW) -> None:
+def check_json(folder: Path) -> dict[str, Any]:
+    """What ``fixbot check`` finds."""
+    settings = Settings.model_validate({"jobs": 1, "cache": False})
+    return formats.check_json(run_check(Request((folder,), settings), lambda event: None)[0])
+
+
+def decide(folder: Path, entry: dict[str, Any], kind: Kind, reason: str) -> None:
     one = finding_from_json(entry)
     code = code_of(one, (folder / one.path).read_bytes())
-    with closing(Ledger(state / "ledger.sqlite")) as ledger:
-        ledger.decide(Decision(str(folder.resolve()), one.fingerprint, kind, one.rule, code, reason, 1, source))
+    with closing(Ledger(state_dir() / "ledger.sqlite")) as ledger:
+        ledger.decide(Decision(str(folder.resolve()), one.fingerprint, kind, one.rule, code, reason, 1))
 
 
-def test_later_checks_and_runs_honour_decisions(make_repository: MakeRepository, fixbot: RunFixbot, tmp_path: Path) -> None:
-    folder, state = make_repository(FILES), tmp_path / "state"
+@pytest.fixture
+def folder(make_repository: MakeRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with two findings, and a state folder of its own."""
+    monkeypatch.setenv("FIXBOT_STATE_DIR", str(tmp_path / "state"))
+    return make_repository(FILES)
 
-    def check(*more: str) -> dict[str, Any]:
-        return json.loads(fixbot("check", folder, "--output-format", "json", "--quiet", *more).stdout)
 
-    wave, shutil = check()["findings"]
-    decide(state, folder, wave, Kind.FALSE_POSITIVE, "set by\x1b[31m the loader")
-    decide(state, folder, shutil, Kind.WRONG_FIX, "")
-    report = check()
+def test_later_checks_and_runs_honour_decisions(folder: Path, fixbot: RunFixbot) -> None:
+    wave, shutil = check_json(folder)["findings"]
+    decide(folder, wave, Kind.FALSE_POSITIVE, "set by\x1b[31m the loader")
+    decide(folder, shutil, Kind.WRONG_FIX, "")
+    report = check_json(folder)
     assert [(one["key"], one["decision"]) for one in report["findings"]] == [("shutil", "rejected in review")]
     assert [(one["key"], one["decision"]) for one in report["suppressed"]] == [("wave", "rejected in review: set by\x1b[31m the loader")]
     text = fixbot("check", folder, "--quiet").stdout
@@ -119,7 +132,7 @@ def test_later_checks_and_runs_honour_decisions(make_repository: MakeRepository,
     assert fates["shutil"] == ("not-attempted", "rejected in review")
     assert fates["wave"] == ("suppressed", "rejected in review: set by\x1b[31m the loader")
     (folder / "app.py").write_text(APP.replace('"x"', '"y"'))
-    assert [one["key"] for one in check()["findings"]] == ["wave", "shutil"], "a decision ends with the code that it is about"
+    assert [one["key"] for one in check_json(folder)["findings"]] == ["wave", "shutil"], "a decision ends with the code that it is about"
     figures = fixbot("rules", "--stats").stdout.splitlines()
     assert figures[1].split() == ["undefined-name", "2", "0", "1", "1", "50%"]
     told = {one["id"]: one["decisions"] for one in json.loads(fixbot("rules", "--output-format", "json").stdout)}
@@ -127,16 +140,15 @@ def test_later_checks_and_runs_honour_decisions(make_repository: MakeRepository,
     assert told["bare-except"] == {"decided": 0, "accepted": 0, "false_positives": 0, "wrong_fixes": 0, "precision": None}
 
 
-def test_decisions_that_are_no_rejections_change_nothing(make_repository: MakeRepository, fixbot: RunFixbot, tmp_path: Path) -> None:
-    folder, other = make_repository(FILES), tmp_path / "elsewhere"
-    entries = json.loads(fixbot("check", folder, "--output-format", "json").stdout)["findings"]
-    for entry, kind in zip(entries, (Kind.LATER, Kind.ACCEPTED), strict=True):
-        decide(tmp_path / "state", folder, entry, kind, "")
-        decide(tmp_path / "state", folder, entry | {"fingerprint": "0" * 16}, Kind.FALSE_POSITIVE, "")
+def test_decisions_that_are_no_rejections_change_nothing(folder: Path, tmp_path: Path) -> None:
+    for entry, kind in zip(check_json(folder)["findings"], (Kind.LATER, Kind.ACCEPTED), strict=True):
+        decide(folder, entry, kind, "")
+        decide(folder, entry | {"fingerprint": "0" * 16}, Kind.FALSE_POSITIVE, "")
+    other = tmp_path / "elsewhere"
     other.mkdir()
     (other / "app.py").write_text(APP)
     for place in (folder, other):
-        report = json.loads(fixbot("check", place, "--output-format", "json").stdout)
+        report = check_json(place)
         assert len(report["findings"]) == 2
         assert not report["suppressed"]
         assert not any("decision" in one for one in report["findings"])

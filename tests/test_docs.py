@@ -17,7 +17,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
 
 def test_commands_of_the_readme_exist(fixbot: RunFixbot) -> None:
-    commands = set(re.findall(r"fixbot (check|run|apply|report|rules|doctor|explain|eval)\b", README))
+    commands = set(re.findall(r"fixbot (check|run|review|apply|report|rules|doctor|explain|eval)\b", README))
     assert commands >= {"check", "run", "apply", "report", "rules", "doctor"}
     overview = fixbot("--help").stdout
     for command in commands:
@@ -26,7 +26,7 @@ def test_commands_of_the_readme_exist(fixbot: RunFixbot) -> None:
 
 
 def test_flags_of_the_readme_exist(fixbot: RunFixbot) -> None:
-    helped = "".join(fixbot(command, "--help").stdout for command in ("check", "run", "apply", "report", "eval"))
+    helped = "".join(fixbot(command, "--help").stdout for command in ("check", "run", "apply", "report", "eval", "review", "rules"))
     for flag in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--help"}:
         assert flag in helped, flag
 

@@ -130,6 +130,9 @@ def test_a_fix_is_proven_and_committed_with_its_test(make_repository: MakeReposi
     assert git(folder, "rev-list", "--count", f"main..{report['branch']}") == "1"
     assert (report["spend"]["calls"], report["spend"]["tokens"]) == (2, 240)
     assert git(folder, "status", "--porcelain") == ""
+    told = fixbot("apply", "last").stdout
+    assert told == f"applied 1 fix to 1 file and 1 test in {folder}\n"
+    assert {name: (folder / name).read_text() for name in files} == files, "the work tree has what the branch has, the test included"
 
 
 PASSES_BEFORE = "```python\ndef test_nothing():\n    assert 1 == 1\n```"

@@ -17,7 +17,7 @@ from review_rig import APP, SETTINGS, Finished, verdict
 from fixbot.agent.decisions import Kind, Source
 from fixbot.agent.errors import BusyError, RepositoryError, UsageError
 from fixbot.agent.result import Outcome, Status
-from fixbot.agent.review.fixes import from_sides, sides, together
+from fixbot.agent.review.fixes import beneath, from_sides, sides, together
 from fixbot.agent.review.muting import BASELINE, baseline, comment
 from fixbot.agent.review.session import Entry, Mark, Muting, Review
 from fixbot.agent.review.writing import to_branch, to_tree, write
@@ -225,6 +225,9 @@ def test_an_edited_fix_takes_the_place_of_the_runs(finished: Finished) -> None:
             desk.review.revise(name, replace(made, status=Status.FIXED, patch={**patch.to_json(), "diff": ""}, verdict=verdict()))
             assert desk.review.accept(name) == ""
         desk.review.accept(finished.name("shutil"))
+        before = {name: one.to_json() for name, one in desk.review.entries.items()}
+    with finished.desk() as desk:
+        assert {name: one.to_json() for name, one in desk.review.entries.items()} == before, "edited fixes are kept, too"
         assert sides(desk.fixes, desk.review.entries[wave])["app.py"][1] == APP.replace("os\n", "os\nimport wave  # sound\n", 1).encode()
         after = together(desk.fixes, desk.review.pending())["app.py"].decode()
         assert to_branch(desk).startswith("3 fixes")
@@ -247,6 +250,34 @@ def test_fixes_that_do_not_go_together_are_refused(finished: Finished) -> None:
             to_tree(desk)
         assert "not applied" in write(desk, "branch")
     assert git(finished.folder, "status", "--porcelain") == ""
+
+
+def test_a_fix_that_stands_on_another(finished: Finished) -> None:
+    """The second was made for the file as the first had left it, on the same line."""
+    first, second = finished.name("shutil"), finished.name("lenght")
+    made = {one.finding.fingerprint: one for one in finished.result.outcomes}
+    middle = APP.replace("import os\n", "import os\nimport shutil\n")
+    patches = {
+        first: from_sides(made[first], {"app.py": (APP.encode(), middle.encode())}, Origin.CODEMOD),
+        second: from_sides(
+            made[second], {"app.py": (middle.encode(), middle.replace("import shutil", "import shutil, wave").encode())}, Origin.CODEMOD
+        ),
+    }
+    finished = finished.with_outcomes(
+        *(replace(made[name], status=Status.FIXED, patch={**one.to_json(), "diff": ""}, verdict=verdict()) for name, one in patches.items())
+    )
+    with finished.desk() as desk:
+        shown = sides(desk.fixes, desk.review.entries[second])["app.py"]
+        assert shown == (middle.encode(), middle.replace("import shutil", "import shutil, wave").encode())
+        assert beneath(desk.fixes, desk.review.entries[second]) == {"app.py": middle.encode()}
+        assert beneath(desk.fixes, desk.review.entries[first]) == {}
+        desk.review.accept(second)
+        assert "stands on another one" in write(desk, "tree")
+        desk.review.accept(first)
+        assert to_branch(desk).startswith("2 fixes")
+    tip = f"fixbot/review-{finished.result.run}"
+    assert "import shutil, wave\n" in git(finished.folder, "show", f"{tip}:app.py")
+    assert "import shutil\n" in git(finished.folder, "show", f"{tip}~1:app.py")
 
 
 def test_a_proof_test_is_written_with_its_fix(finished: Finished) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from conftest import git
@@ -27,6 +28,7 @@ from fixbot.agent.review.app import ReviewApp
 from fixbot.agent.review.desk import Desk
 from fixbot.agent.review.session import Mark
 from fixbot.agent.review.trials import Trials
+from fixbot.agent.review.widgets import Filter
 from fixbot.detectors.finding import Related
 
 SCREENS = Path(__file__).parent / "data" / "screens"
@@ -69,13 +71,13 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
         await pilot.pause()
 
 
-async def until_idle(app: ReviewApp, pilot: Pilot[None]) -> None:
-    """Wait until no trial is under way; the screen answers meanwhile."""
-    for _ in range(600):
-        if not app.busy:
+async def until(pilot: Pilot[None], done: Callable[[], object]) -> None:
+    """Wait until something has come true; the screen answers meanwhile."""
+    for _ in range(1200):
+        if done():
             return
         await pilot.pause(0.05)
-    raise AssertionError("the trial does not end")
+    raise AssertionError(f"waited in vain:\n{screen(cast(ReviewApp, pilot.app))}")
 
 
 def same(app: ReviewApp, name: str) -> None:
@@ -121,7 +123,7 @@ def test_accept_reject_skip_undo(finished: Finished) -> None:
         await press(pilot, "u", "u", "u")
         assert (marks[shutil].mark, app.current) == (Mark.OPEN, shutil)
         for key, status in (("b", "false-positive"), ("f", "false-positive"), ("w", "wrong-fix"), ("l", "later")):
-            app.current = shutil
+            app.look_at(shutil)
             await press(pilot, "r", key, "enter")
             assert marks[shutil].status == status
             await press(pilot, "u")
@@ -173,11 +175,13 @@ def test_apply_to_the_tree_and_to_a_branch(finished: Finished) -> None:
         await press(pilot, "a", "w", "z")
         assert (finished.folder / "app.py").read_text() == APP
         await press(pilot, "w", "t")
+        await until(pilot, lambda: app.desk.review.counts()["applied"])
         assert "import wave" in (finished.folder / "app.py").read_text()
         assert "1 fix written to" in screen(app)
         assert "applied" in screen(app)
-        app.current = finished.name("bare-except")
+        app.look_at(finished.name("bare-except"))
         await press(pilot, "a", "w", "b")
+        await until(pilot, lambda: app.desk.review.counts()["applied"] == 2)
         assert "committed to branch" in screen(app)
 
     drive(finished, steps)
@@ -199,29 +203,30 @@ def test_edit_verify_and_ask_with_the_real_sandbox(finished: Finished, tmp_path:
     async def steps(app: ReviewApp, pilot: Pilot[None]) -> None:
         entries = app.desk.review.entries
         monkeypatch.setenv("EDITOR", editor(tmp_path, "path.write_text(text.replace('except Exception:', 'except OSError:'))"))
-        app.current = bare
-        await press(pilot, "e")
-        assert app.busy
-        await press(pilot, "v", "a")
-        assert "wait: try the edited fix is under way" in screen(app) or entries[bare].mark is Mark.ACCEPTED
-        await until_idle(app, pilot)
+        app.look_at(bare)
+        await press(pilot, "e", "v")
+        assert "wait: try the edited fix is under way" in screen(app), "one trial at a time"
+        assert "try the edited fix" in screen(app).splitlines()[0]
+        await press(pilot, "a")
+        assert entries[bare].mark is Mark.ACCEPTED, "decisions need not wait"
+        app.look_at(bare)
+        await until(pilot, lambda: entries[bare].revised)
         assert entries[bare].grade == "verified"
         assert (entries[bare].outcome.patch or {})["origin"] == "person"
         assert entries[bare].mark is Mark.ACCEPTED
-        app.current = wave
+        app.look_at(wave)
         await press(pilot, "v")
-        await until_idle(app, pilot)
+        await until(pilot, lambda: entries[wave].revised)
         assert "verify: verified" in screen(app)
-        assert entries[wave].revised
-        app.current = lost
+        app.look_at(lost)
         await press(pilot, "m", *"the argument", "enter")
-        await until_idle(app, pilot)
+        await until(pilot, lambda: entries[lost].revised)
         assert entries[lost].outcome.status is Status.FIXED, entries[lost].outcome.reason
         assert "+     return length * width" in screen(app)
         monkeypatch.setenv("EDITOR", editor(tmp_path, "path.write_text(text.replace('return \"\"', 'return None'))"))
-        app.current = bare
+        app.look_at(bare)
         await press(pilot, "e")
-        await until_idle(app, pilot)
+        await until(pilot, lambda: app.job is None)
         assert entries[bare].outcome.status is Status.REGRESSED
         assert entries[bare].mark is Mark.OPEN, "a fix that breaks a test is accepted no more"
 
@@ -246,7 +251,7 @@ def test_an_edit_that_is_refused(finished: Finished, tmp_path: Path, monkeypatch
         before = app.entry
         await press(pilot, "e")
         assert words in screen(app)
-        assert not app.busy
+        assert app.job is None
         assert app.entry == before
 
     monkeypatch.setenv("EDITOR", editor(tmp_path, body))
@@ -274,13 +279,13 @@ def test_hostile_text_in_every_field(finished: Finished) -> None:
         for key in ("s", "o", "q", "p", "q", "v"):
             await press(pilot, key)
             seen.append(screen(app))
-        await until_idle(app, pilot)
+        await until(pilot, lambda: app.job is None)
         await press(pilot, "r", "w")
         app.screen.query_one(Input).value = HOSTILE
         await press(pilot, "enter", "up")
         seen.append(screen(app))
         await press(pilot, "slash")
-        app.query_one("#filter", Input).value = "[/bold] [x"
+        app.query_one(Filter).value = "[/bold] [x"
         await pilot.pause()
         seen.append(screen(app))
 

@@ -222,6 +222,7 @@ def _print_next(console: Console, result: RunResult) -> None:
     for command, what in (
         (f"git log -p {result.base[:10]}..{result.branch}", "read them, one commit a finding"),
         (f"git merge {result.branch}", "take them all"),
+        (f"fixbot review {result.run}", "or decide one by one"),
         (f"fixbot apply {result.run}", "or take them into your work tree"),
         (f"fixbot report {result.run} --markdown", "the whole report"),
     ):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import ClassVar
 
-from rich.console import RenderableType
 from rich.markdown import Markdown
 from rich.text import Text
 from textual import work
@@ -14,8 +14,7 @@ from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import ScrollableContainer
 from textual.events import Resize
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input, Static
 
 from fixbot.agent.errors import FixbotError
 from fixbot.agent.events import Emit
@@ -24,13 +23,13 @@ from fixbot.agent.result import Outcome
 from fixbot.agent.review import view
 from fixbot.agent.review.desk import Desk, source_of
 from fixbot.agent.review.dialogs import Ask, Choice, Reading
-from fixbot.agent.review.editor import draft, edit
+from fixbot.agent.review.editor import attempt, draft
 from fixbot.agent.review.fixes import sides
 from fixbot.agent.review.jobs import Job
-from fixbot.agent.review.keys import HELP, HINTS, PLACES, REASONS
-from fixbot.agent.review.session import Entry
+from fixbot.agent.review.keys import HELP, PLACES, REASONS, hints
+from fixbot.agent.review.session import Entry, bound
 from fixbot.agent.review.trials import Trials
-from fixbot.agent.review.widgets import BINDINGS, CSS, OF_ONE, Findings
+from fixbot.agent.review.widgets import BINDINGS, CSS, OF_ONE, Filter, Findings
 from fixbot.agent.review.writing import write
 
 _TICK = 0.1  # seconds between two looks at the progress of a trial
@@ -49,7 +48,7 @@ class ReviewApp(App[None]):
         self.current = next(iter(desk.review.entries))
         self._wide: bool | None = None  # as the person wants it; None: by the screen's width
         self._drafts: dict[str, dict[str, bytes]] = {}
-        self._job: Job | None = None
+        self.job: Job | None = None
         self._leaving = False
 
     def compose(self) -> ComposeResult:
@@ -59,23 +58,20 @@ class ReviewApp(App[None]):
         with ScrollableContainer(id="detail"):
             yield Static(id="about", markup=False)
             yield Static(id="fix", markup=False)
-        yield Input(id="filter", placeholder="words of severity, rule, path, grade, status or message", compact=True)
+        yield Filter()
         yield Static(id="message", markup=False)
         yield Static(id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Begin at the first finding without a decision."""
-        self.set_interval(_TICK, self._tick)
+        self.set_interval(_TICK, lambda: self._tick() if self.job else None)
         self.current = self.desk.review.next_open("") or self.current
         self.query_one(Findings).focus()
 
     def on_resize(self, event: Resize) -> None:
         """Everything is laid out for the width."""
         self._list()
-        hints = [f"{key} {words}" for key, words in HINTS.items()]
-        while len(" ".join(hints)) > event.size.width - 2 and len(hints) > 10:
-            hints.pop(-3)
-        self.query_one("#keys", Static).update(Text(" ".join(hints), no_wrap=True))
+        self.query_one("#keys", Static).update(Text(hints(event.size.width - 2), no_wrap=True))
 
     # What is shown
 
@@ -84,21 +80,14 @@ class ReviewApp(App[None]):
         """The finding that is looked at."""
         return self.desk.review.entries[self.current]
 
-    @property
-    def busy(self) -> bool:
-        """Whether a trial is under way."""
-        return self._job is not None
-
     def _list(self) -> None:
         """Show the list anew, on the current finding where the filter lets it through."""
-        found, shown = self.query_one(Findings), self.desk.review.shown()
         width = max(40, self.size.width - 2)
-        names = [one.fingerprint for one in shown]
-        found.set_options(Option(view.row(one, width), id=one.fingerprint) for one in shown)
-        if names and self.current not in names:
-            self.current = names[0]
-        found.highlighted = names.index(self.current) if names else None
-        self._show(bool(names))
+        rows = {one.fingerprint: view.row(one, width) for one in self.desk.review.shown()}
+        if rows and self.current not in rows:
+            self.current = next(iter(rows))
+        self.query_one(Findings).show(rows, self.current)
+        self._show(bool(rows))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing is done to a finding that the filter hides."""
@@ -106,12 +95,11 @@ class ReviewApp(App[None]):
 
     def _show(self, any_: bool = True) -> None:
         """Show the current finding, if any is shown."""
-        self.query_one("#summary", Static).update(view.summary(self.desk.review))
+        self._tick()
         self.query_one("#detail").display = any_
-        entry, width = self.entry, self.size.width - 4
+        entry, data = self.entry, source_of(self.desk, self.entry.outcome.finding)
         wide = self.size.width >= view.WIDE if self._wide is None else self._wide
-        data = source_of(self.desk, entry.outcome.finding)
-        fix = view.fix_lines(entry, sides(self.desk.fixes, entry), data, width, wide=wide)
+        fix = view.fix_lines(entry, sides(self.desk.fixes, entry), data, self.size.width - 4, wide=wide)
         self.query_one("#about", Static).update(Text("\n").join(view.about(entry)))
         self.query_one("#fix", Static).update(Text("\n").join(fix))
         self.query_one("#detail").scroll_home(animate=False)
@@ -120,17 +108,22 @@ class ReviewApp(App[None]):
         """Say something in the line above the keys."""
         self.query_one("#message", Static).update(Text(line(text), no_wrap=True, overflow="ellipsis"))
 
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Another finding is looked at."""
-        if event.option.id is not None and event.option.id != self.current:
-            self.current = event.option.id
+    def on_option_list_option_highlighted(self) -> None:
+        """Another finding is looked at: the one that the list is at by now."""
+        option = self.query_one(Findings).highlighted_option
+        if option is not None and option.id is not None and option.id != self.current:
+            self.current = option.id
             self._show()
+
+    def look_at(self, name: str) -> None:
+        """Go to a finding."""
+        self.current = name
+        self._list()
 
     def _decided(self, obstacle: str, words: str) -> None:
         """After a decision: on to the next finding without one; or what stands in its way."""
         following = None if obstacle else self.desk.review.next_open(self.current)
-        self.current = following or self.current
-        self._list()
+        self.look_at(following or self.current)
         left = "" if obstacle or following else "; all are decided: w applies what is accepted"
         self.tell(obstacle or words + left)
 
@@ -152,8 +145,7 @@ class ReviewApp(App[None]):
     def action_undo(self) -> None:
         """Take the last decision back."""
         names = self.desk.review.undo()
-        self.current = names[0] if names else self.current
-        self._list()
+        self.look_at(names[0] if names else self.current)
         self.tell(f"{plural(len(names), 'decision')} taken back" if names else "nothing to undo")
 
     @work
@@ -191,17 +183,15 @@ class ReviewApp(App[None]):
 
     def action_edit(self) -> None:
         """Open the fix in the editor, then try what came of it."""
-        if self._job:
-            self.tell(f"wait: {self._job.name} is under way")
+        entry, obstacle = self.entry, self._hindered()
+        if obstacle:
+            self.tell(obstacle)
             return
-        entry = self.entry
+        with nullcontext() if self.is_headless else self.suspend():
+            changed = attempt(self.desk, self._drafts.get(self.current) or draft(self.desk, entry))
         try:
-            files = self._drafts.get(self.current) or draft(self.desk, entry)
-            if self.is_headless:
-                changed = edit(self.desk, files)
-            else:
-                with self.suspend():
-                    changed = edit(self.desk, files)
+            if isinstance(changed, FixbotError):
+                raise changed
             self._drafts[self.current] = {path: new for path, (_, new) in changed.items()}
             self.trials.check_edited(entry, changed)
         except FixbotError as error:
@@ -209,31 +199,37 @@ class ReviewApp(App[None]):
             return
         self._try("try the edited fix", lambda emit: self.trials.try_edited(entry, changed, emit))
 
+    def _hindered(self) -> str:
+        """Why the fix cannot be changed now, ``""`` when it can."""
+        return f"wait: {self.job.name} is under way" if self.job else bound(self.entry)
+
     @work
     async def action_model(self) -> None:
         """Ask for a hint, then the model for another fix."""
-        if not self.desk.settings.asks:
-            self.tell("there is no model to ask: start the review with --model")
+        entry, asks = self.entry, self.desk.settings.asks
+        obstacle = self._hindered() if asks else "there is no model to ask: start the review with --model"
+        if obstacle:
+            self.tell(obstacle)
             return
-        entry = self.entry
         hint = await self.push_screen_wait(Ask("What should be different?"))
         if hint:
             self._try("ask the model", lambda emit: self.trials.ask(entry, hint, emit))
 
     def _try(self, job: str, trial: Callable[[Emit], Outcome]) -> None:
-        if self._job:
-            self.tell(f"wait: {self._job.name} is under way")
+        if self.job:
+            self.tell(f"wait: {self.job.name} is under way")
             return
-        self._job = Job(job, self.current)
+        self.job = Job(job, self.current)
         self.trials.stop.clear()
-        self._job.start(trial, lambda ended: self.call_from_thread(self._tried, ended))
+        self.job.start(trial, lambda ended: self.call_from_thread(self._tried, ended))
 
     def _tick(self) -> None:
-        if self._job and not self._leaving:
-            self.tell(self._job.words)
+        """The line at the top: where the review stands, and what is under way."""
+        under_way = Text(f"   {line(self.job.words)}", "bold") if self.job else Text()
+        self.query_one("#summary", Static).update(Text.assemble(view.summary(self.desk.review), under_way, no_wrap=True))
 
     def _tried(self, job: Job) -> None:
-        self._job = None
+        self.job = None
         told = job.problem
         if job.outcome is not None:
             self.desk.review.revise(job.finding, job.outcome)
@@ -259,51 +255,41 @@ class ReviewApp(App[None]):
 
     def action_page(self) -> None:
         """The rule's page."""
-        self._read(Markdown(clean(view.page(self.entry.outcome.finding))))
+        self.push_screen(Reading(Markdown(clean(view.page(self.entry.outcome.finding)))))
 
     def action_source(self) -> None:
         """The file of the finding, at its line."""
         one = self.entry.outcome.finding
-        lines = view.source(one, source_of(self.desk, one), None)
-        self._read(Text("\n", no_wrap=True).join(lines), max(0, one.span.line - 6))
+        text = Text("\n", no_wrap=True).join(view.source(one, source_of(self.desk, one), None))
+        self.push_screen(Reading(text, max(0, one.span.line - 6)))
 
     def action_help(self) -> None:
         """What the keys do."""
-        self._read(Text(HELP))
-
-    def _read(self, text: RenderableType, row: int = 0) -> None:
-        self.push_screen(Reading(text, row))
+        self.push_screen(Reading(Text(HELP)))
 
     def action_filter(self) -> None:
         """Ask for words."""
-        found = self.query_one("#filter", Input)
-        found.add_class("shown")
-        found.focus()
+        self.query_one(Filter).open()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show what holds the words so far."""
-        if event.input.id == "filter":
+        if isinstance(event.input, Filter):
             self.desk.review.query = event.value
             self._list()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Back to the list, filtered."""
-        if event.input.id == "filter":
-            self._close_filter()
+        if isinstance(event.input, Filter):
+            self.action_leave_filter(keep=True)
 
-    def action_leave_filter(self) -> None:
-        """Back to the list, all of it."""
-        self.query_one("#filter", Input).value = ""
-        self._close_filter()
-
-    def _close_filter(self) -> None:
-        found = self.query_one("#filter", Input)
-        found.set_class(bool(found.value), "shown")
+    def action_leave_filter(self, *, keep: bool = False) -> None:
+        """Back to the list, all of it unless the filter is kept."""
+        self.query_one(Filter).close(keep=keep)
         self.query_one(Findings).focus()
 
     def action_leave(self) -> None:
         """Quit; everything is saved already. A trial is given the time to end what it is at, unless the person insists."""
-        if self._job and not self._leaving:
+        if self.job and not self._leaving:
             self.trials.stop.set()
             self._leaving = True
             self.tell("stopping the trial; q again quits without waiting")

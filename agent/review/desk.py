@@ -37,6 +37,7 @@ class Desk:
     fixes: Fixes
     earlier: Mapping[str, Decision] = field(default_factory=dict[str, Decision])
     review: Review = field(init=False)
+    _codes: dict[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         try:
@@ -65,17 +66,26 @@ class Desk:
 
     def _save(self, changed: Mapping[str, Entry]) -> None:
         self.ledger.save_review(self.result.run, {name: entry.to_json() for name, entry in changed.items()})
+        now, decisions, undone = int(time.time()), list[Decision](), dict[str, str]()
         for name, entry in changed.items():
-            code = code_of(entry.outcome.finding, read(self.workspace.root, entry.outcome.finding.path))
             kind = Kind.ACCEPTED if entry.mark is Mark.ACCEPTED else entry.kind
             before = self.earlier.get(name)
             if entry.mark in (Mark.ACCEPTED, Mark.REJECTED) and kind is not None:
                 rule = entry.outcome.finding.rule
-                self.ledger.decide(Decision(self.result.repository, name, kind, rule, code, entry.reason, int(time.time())))
+                decisions.append(Decision(self.result.repository, name, kind, rule, self._code(entry), entry.reason, now))
             elif before is not None and before.source is Source.PULL_REQUEST:
-                self.ledger.decide(before)
+                decisions.append(before)
             else:
-                self.ledger.take_back(self.result.repository, name, code)
+                undone[name] = self._code(entry)
+        self.ledger.decide(*decisions)
+        self.ledger.take_back(self.result.repository, undone)
+
+    def _code(self, entry: Entry) -> str:
+        """What identifies the code of an entry's finding."""
+        if entry.fingerprint not in self._codes:
+            finding = entry.outcome.finding
+            self._codes[entry.fingerprint] = code_of(finding, read(self.workspace.root, finding.path))
+        return self._codes[entry.fingerprint]
 
 
 def read(root: Path, path: str) -> bytes:

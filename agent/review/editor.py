@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from fixbot.agent.errors import UsageError
+from fixbot.agent.errors import FixbotError, UsageError
 from fixbot.agent.review.desk import Desk
 from fixbot.agent.review.fixes import Sides, sides
 from fixbot.agent.review.session import Entry
@@ -50,3 +50,11 @@ def edit(desk: Desk, files: Mapping[str, bytes]) -> Sides:
         raise UsageError("nothing was changed")
     changed = {path: (desk.fixes.read(path), data) for path, data in edited.items()}
     return {path: (old, new) for path, (old, new) in changed.items() if old != new}
+
+
+def attempt(desk: Desk, files: Mapping[str, bytes]) -> Sides | FixbotError:
+    """The same, with the error given back: one that is raised where the screen has given the terminal away leaves it dark."""
+    try:
+        return edit(desk, files)
+    except FixbotError as error:
+        return error

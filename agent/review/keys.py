@@ -36,6 +36,18 @@ HINTS = {
 }
 """The keys at the bottom of the screen; where it is narrow, those before the last two are left out."""
 
+_FEW = 10
+"""So many of them fit the narrowest screen."""
+
+
+def hints(width: int) -> str:
+    """As many of the keys as go into so many columns."""
+    words = [f"{key} {what}" for key, what in HINTS.items()]
+    while len(" ".join(words)) > width and len(words) > _FEW:
+        words.pop(-3)
+    return " ".join(words)
+
+
 HELP = """\
 Decide
   a         accept the fix

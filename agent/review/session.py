@@ -142,7 +142,7 @@ class Review:
     def accept(self, name: str) -> str:
         """Accept a fix. Returns why that cannot be, ``""`` when it is done."""
         entry = self.entries[name]
-        obstacle = entry.obstacle or _bound(entry)
+        obstacle = entry.obstacle or bound(entry)
         if not obstacle:
             self._change([replace(entry, mark=Mark.ACCEPTED, kind=None, reason="", muting=Muting.NOTHING)])
         return obstacle
@@ -156,19 +156,22 @@ class Review:
     def reject(self, name: str, kind: Kind, reason: str = "", muting: Muting = Muting.NOTHING) -> str:
         """Reject a finding or its fix. Returns why that cannot be, ``""`` when it is done."""
         entry = self.entries[name]
-        if not _bound(entry):
+        if not bound(entry):
             self._change([replace(entry, mark=Mark.REJECTED, kind=kind, reason=reason, muting=muting)])
-        return _bound(entry)
+        return bound(entry)
 
     def skip(self, name: str) -> str:
         """Leave a finding undecided. Returns why that cannot be, ``""`` when it is done."""
         entry = self.entries[name]
-        if not _bound(entry):
+        if not bound(entry):
             self._change([replace(entry, mark=Mark.SKIPPED, kind=None, reason="", muting=Muting.NOTHING)])
-        return _bound(entry)
+        return bound(entry)
 
     def revise(self, name: str, outcome: Outcome) -> None:
-        """Take another outcome: of an edited patch, of a model's new one, of a verification. What is no longer acceptable is open again."""
+        """Take another outcome: of an edited patch, of a model's new one, of a verification. What is no longer acceptable is open again.
+
+        Of a fix that is applied already only a verification may come.
+        """
         entry = replace(self.entries[name], outcome=outcome, revised=True)
         self._change([replace(entry, mark=Mark.OPEN) if entry.mark is Mark.ACCEPTED and entry.obstacle else entry])
 
@@ -194,7 +197,8 @@ class Review:
             self.save(changed)
 
 
-def _bound(entry: Entry) -> str:
+def bound(entry: Entry) -> str:
+    """Why nothing can be changed about an entry, ``""`` when it can."""
     return f"already applied to {entry.applied}" if entry.applied else ""
 
 

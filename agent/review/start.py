@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any, TextIO, cast
+
+from rich.console import Console
 
 from fixbot.agent import pipeline
 from fixbot.agent import workspace as ws
 from fixbot.agent.config import Settings
 from fixbot.agent.errors import LedgerError, UsageError
 from fixbot.agent.history import finished_run
-from fixbot.agent.report.output import output, progress_of
+from fixbot.agent.report.output import progress_of
+from fixbot.agent.report.text import inert
 from fixbot.agent.result import RunResult, result_from_json
 from fixbot.agent.review.desk import open_desk
 from fixbot.agent.review.plain import review_plainly
@@ -58,9 +63,28 @@ def new_run(path: Path, settings: Settings, key: Key, confirm: Callable[[str], b
         return pipeline.run(path, settings, emit, deliver=False, key=key)
 
 
+class _Log(io.TextIOBase):
+    """Standard output where it may be the log of a GitHub runner: none of its lines is a command to that."""
+
+    def write(self, text: str) -> int:
+        """Written at once: somebody may wait for the question."""
+        sys.stdout.write(inert(text))
+        sys.stdout.flush()
+        return len(text)
+
+
+def _console() -> Console:
+    stream: Any = sys.stdout
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+    at_terminal = bool(stream.isatty())
+    return Console(file=None if at_terminal else cast("TextIO", _Log()), markup=False, highlight=False, width=None if at_terminal else 140)
+
+
 def review(result: RunResult, settings: Settings, key: Key, *, plain: bool, quiet: bool) -> None:
     """Review a run until the person quits. Raises FixbotError."""
-    with open_desk(result, settings, key) as desk, closing(Trials(desk)) as trials, output(None) as console:
+    console = _console()
+    with open_desk(result, settings, key) as desk, closing(Trials(desk)) as trials:
         if not desk.review.entries:
             console.print("There is nothing to review: no findings.")
         elif plain:

@@ -64,7 +64,7 @@ class Trials:
         outcome = self._judge(entry.outcome.finding, emit, beneath(self.desk.fixes, entry), patch)
         if outcome.status is Status.FIXED:
             outcome = self._with_proof(entry.outcome, outcome, changed)
-        return replace(outcome, spend=entry.outcome.spend) if entry.outcome.spend else outcome
+        return replace(outcome, patch=entry.outcome.patch, spend=entry.outcome.spend)  # what was tried is the same, in other words
 
     def try_edited(self, entry: Entry, changed: Sides, emit: Emit) -> Outcome:
         """Run the gate and the tests with a person's version of the files, given with those of the base. Raises FixbotError, Stopped."""
