@@ -124,7 +124,7 @@ class Case:
         return deliver(result or self.run(), chosen, forge, self.checkout, self.state, lambda event: None, waits=(0, 0))
 
 
-def check_out(rig: Rig[Hub], folder: Path) -> Path:
+def check_out(bare: Path, folder: Path) -> Path:
     """A checkout as a person has it."""
-    subprocess.run(["git", "clone", "--quiet", str(rig.bare.path), str(folder)], check=True, capture_output=True)
+    subprocess.run(["git", "clone", "--quiet", str(bare), str(folder)], check=True, capture_output=True)
     return folder

@@ -276,7 +276,7 @@ def settled(world: World) -> Delivery:
 def play(folder: Path, rounds: int, seed: int, tell: Callable[[str], None] = lambda text: None) -> World:
     """So many rounds from a seed. Raises AssertionError for a broken promise."""
     with github_rig(folder / "forge", FILES) as rig:
-        case = Case(rig, check_out(rig, folder / "checkout"), folder / "state", settings())
+        case = Case(rig, check_out(rig.bare.path, folder / "checkout"), folder / "state", settings())
         world = World(case, rig, random.Random(seed))
         for number in range(rounds):
             one_round(world, number)

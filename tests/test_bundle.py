@@ -28,7 +28,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Generator[Case]:
     folder = tmp_path_factory.mktemp("bundle")
     more = {".github/workflows/test.yml": "on: push\n", "link.py": "x = 1\n", "big.py": "x = 1\n" * 500}
     with github_rig(folder / "forge", {**FILES, **more}) as rig:
-        yield Case(rig, check_out(rig, folder / "checkout"), folder / "state", Settings.model_validate({"max_new_per_run": 10}))
+        yield Case(rig, check_out(rig.bare.path, folder / "checkout"), folder / "state", Settings.model_validate({"max_new_per_run": 10}))
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,19 @@ from typing import Any
 
 import pytest
 from conftest import git
-from deliveries import FILES, SOUND, Case, check_out
+from deliveries import FILES, QUICK, SOUND, Case, check_out
 from forge_github import github_rig
 from forge_github_state import BOT
+from forge_gitlab import gitlab_rig
 from forge_repository import ANN
 from forge_rig import Reply, Request
 
 from fixbot.agent.config import Settings
 from fixbot.agent.decisions import Figures, figures
-from fixbot.agent.deliver.deliver import Delivery
+from fixbot.agent.deliver.deliver import Delivery, deliver
+from fixbot.agent.deliver.gitlab import open_gitlab
 from fixbot.agent.errors import ForgeError, RepositoryError
+from fixbot.agent.result import RunResult
 from fixbot.agent.store import Ledger
 
 SOUND_BRANCH, FETCH_BRANCH = "fixbot/undefined-name", "fixbot/missing-timeout"
@@ -29,7 +32,9 @@ SOUND_BRANCH, FETCH_BRANCH = "fixbot/undefined-name", "fixbot/missing-timeout"
 @pytest.fixture
 def case(tmp_path: Path) -> Generator[Case]:
     with github_rig(tmp_path / "forge", FILES) as rig:
-        yield Case(rig, check_out(rig, tmp_path / "checkout"), tmp_path / "state", Settings.model_validate({"max_new_per_run": 10}))
+        yield Case(
+            rig, check_out(rig.bare.path, tmp_path / "checkout"), tmp_path / "state", Settings.model_validate({"max_new_per_run": 10})
+        )
 
 
 def actions(delivery: Delivery) -> dict[str, str]:
@@ -315,7 +320,7 @@ def test_what_became_of_pull_requests_counts_for_their_rules(case: Case) -> None
 
 
 def test_two_machines_at_once_make_no_twins(case: Case, tmp_path: Path) -> None:
-    other = Case(case.rig, check_out(case.rig, tmp_path / "second"), tmp_path / "second state", case.settings)
+    other = Case(case.rig, check_out(case.rig.bare.path, tmp_path / "second"), tmp_path / "second state", case.settings)
     first, second = case.run(), replace(other.run(), run="20261124-ffffff")
     with ThreadPoolExecutor(2) as pool:
         done = [pool.submit(case.deliver, first), pool.submit(other.deliver, second)]
@@ -326,3 +331,22 @@ def test_two_machines_at_once_make_no_twins(case: Case, tmp_path: Path) -> None:
     case.deliver()
     assert sum(one["state"] == "open" for one in case.rig.forge.issues.values()) == 1
     assert len(case.rig.forge.pulls) == 2
+
+
+def test_merge_requests_on_gitlab(tmp_path: Path) -> None:
+    with gitlab_rig(tmp_path / "forge", FILES) as rig:
+        checkout = check_out(rig.bare.path, tmp_path / "checkout")
+        case = Case(rig, checkout, tmp_path / "state")  # pyright: ignore[reportArgumentType]
+        result = case.run()
+
+        def once(result: RunResult) -> Delivery:
+            forge = open_gitlab(rig.name, rig.token, "fixbot/0", api=rig.api, server=rig.server, manners=QUICK)
+            return deliver(result, case.settings, forge, checkout, case.state, lambda event: None, waits=(0, 0))
+
+        assert actions(once(result)) == {"undefined-name": "open", "missing-timeout": "open"}
+        assert actions(once(result)) == {"undefined-name": "keep", "missing-timeout": "keep"}
+        rig.bare.commit("main", {"sound.py": SOUND})
+        assert actions(once(case.run())) == {"undefined-name": "close", "missing-timeout": "update"}
+        heads = rig.bare.heads()
+        assert set(heads) == {"main", FETCH_BRANCH}
+        assert rig.bare.git("rev-parse", f"{FETCH_BRANCH}^") == heads["main"]

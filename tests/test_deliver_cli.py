@@ -33,7 +33,7 @@ def address(rig: Rig[Hub]) -> Mapping[str, str]:
 
 def test_run_opens_pull_requests_and_leaves_the_checkout_alone(fixbot: RunFixbot, tmp_path: Path) -> None:
     with github_rig(tmp_path / "forge", FILES) as rig:
-        checkout = check_out(rig, tmp_path / "checkout")
+        checkout = check_out(rig.bare.path, tmp_path / "checkout")
         done = fixbot("run", checkout, "--pr", "--label", "bugs", "--output-format", "json", env=address(rig))
         assert done.returncode == 0, done.stderr
         report = json.loads(done.stdout)

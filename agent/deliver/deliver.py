@@ -111,6 +111,8 @@ class _Delivery:
         if self.settings.upload_sarif:
             self._scanned()
         url = self._report(issue, done, forged)
+        for note in self.forge.notes:
+            self._note(note)
         return Delivery(tuple(done), url, tuple(self.notes))
 
     def _note(self, text: str) -> None:
