@@ -103,9 +103,8 @@ def test_a_push_is_held_up_by_proven_fixes_and_goes_through_with_them(project: P
     assert git(project, "rev-parse", "origin/main") == git(project, "rev-parse", "HEAD")
 
 
-def test_apply_wants_a_clean_tree_and_nothing_beside_it(project: Path, fixbot: RunFixbot) -> None:
+def test_apply_wants_a_clean_tree(project: Path, fixbot: RunFixbot) -> None:
     write_tree(project, {"sound.py": BAD})
     dirty = fixbot("run", project, "--apply")
     assert (dirty.returncode, "uncommitted changes" in dirty.stderr) == (2, True)
-    assert fixbot("run", project, "--apply", "--diff").returncode == 2
     assert (project / "sound.py").read_text() == BAD
