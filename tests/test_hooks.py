@@ -41,7 +41,8 @@ Git = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def project(make_repository: MakeRepository) -> Path:
     """A repository whose hooks are those of the manifest, started as the programs that are installed here."""
-    local = [hook | {"language": "system", "entry": hook["entry"].replace("fixbot", str(FIXBOT), 1)} for hook in HOOKS.values()]
+    local = [{key: hook[key] for key in hook if key != "minimum_pre_commit_version"} for hook in HOOKS.values()]
+    local = [hook | {"language": "system", "entry": hook["entry"].replace("fixbot", str(FIXBOT), 1)} for hook in local]
     local[1]["args"] = ["--python", sys.executable, "--changed-since", "origin/main"]
     config = {"default_install_hook_types": ["pre-commit", "pre-push"], "repos": [{"repo": "local", "hooks": local}]}
     return make_repository(FILES | {".pre-commit-config.yaml": json.dumps(config)})
