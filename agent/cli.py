@@ -64,7 +64,7 @@ from fixbot.agent.options_delivery import (
     Reviewers,
     UploadSarif,
 )
-from fixbot.agent.report.output import output, print_result, progress_of, render_check, write, write_diff
+from fixbot.agent.report.output import LogFormatter, output, print_result, progress_of, render_check, write, write_diff
 
 if TYPE_CHECKING:
     from fixbot.agent.config import Settings
@@ -105,7 +105,9 @@ def common(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)] = False,
 ) -> None:
     """What every command has."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
 
 
 @app.command()

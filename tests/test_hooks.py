@@ -41,7 +41,8 @@ Git = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def project(make_repository: MakeRepository) -> Path:
     """A repository whose hooks are those of the manifest, started as the programs that are installed here."""
-    local = [hook | {"language": "system", "entry": hook["entry"].replace("fixbot", str(FIXBOT), 1)} for hook in HOOKS.values()]
+    local = [{key: hook[key] for key in hook if key != "minimum_pre_commit_version"} for hook in HOOKS.values()]
+    local = [hook | {"language": "system", "entry": hook["entry"].replace("fixbot", str(FIXBOT), 1)} for hook in local]
     local[1]["args"] = ["--python", sys.executable, "--changed-since", "origin/main"]
     config = {"default_install_hook_types": ["pre-commit", "pre-push"], "repos": [{"repo": "local", "hooks": local}]}
     return make_repository(FILES | {".pre-commit-config.yaml": json.dumps(config)})
@@ -103,9 +104,8 @@ def test_a_push_is_held_up_by_proven_fixes_and_goes_through_with_them(project: P
     assert git(project, "rev-parse", "origin/main") == git(project, "rev-parse", "HEAD")
 
 
-def test_apply_wants_a_clean_tree_and_nothing_beside_it(project: Path, fixbot: RunFixbot) -> None:
+def test_apply_wants_a_clean_tree(project: Path, fixbot: RunFixbot) -> None:
     write_tree(project, {"sound.py": BAD})
     dirty = fixbot("run", project, "--apply")
     assert (dirty.returncode, "uncommitted changes" in dirty.stderr) == (2, True)
-    assert fixbot("run", project, "--apply", "--diff").returncode == 2
     assert (project / "sound.py").read_text() == BAD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -18,7 +19,7 @@ from fixbot.agent.options import Format
 from fixbot.agent.report.formats import github
 from fixbot.agent.report.html import html
 from fixbot.agent.report.markdown import markdown
-from fixbot.agent.report.output import output, print_result
+from fixbot.agent.report.output import LogFormatter, output, print_result
 from fixbot.agent.report.terminal import print_run
 from fixbot.agent.report.text import clean, inert
 from fixbot.agent.result import RunResult, Status
@@ -77,6 +78,15 @@ def test_no_format_of_a_run_gives_commands(tmp_path: Path, text: str) -> None:
         print_run(console, run)
     assert commands((tmp_path / "full").read_text("utf-8")) == []
     assert commands(html(run)) == []
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "\x1b[31mred"])
+def test_log_lines_are_harmless(text: str) -> None:
+    record = logging.LogRecord("fixbot", logging.ERROR, __file__, 1, "the file\n%s", (text,), None)
+    shown = LogFormatter("%(levelname)s %(message)s").format(record)
+    assert commands(shown) == []
+    assert "\x1b" not in shown
+    assert shown.startswith("ERROR the file\n")
 
 
 def test_json_keeps_its_values(tmp_path: Path) -> None:

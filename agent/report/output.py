@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import secrets
 import stat
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
     from fixbot.agent.result import Outcome, RunResult
     from fixbot.detectors.finding import Finding
     from fixbot.detectors.scan import Scan
+
+
+class LogFormatter(logging.Formatter):
+    """Log lines without control characters and workflow commands, whatever text of others is in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or lines where there is a traceback."""
+        from fixbot.agent.report.text import clean, inert
+
+        return inert(clean(super().format(record)))
 
 
 @contextmanager
