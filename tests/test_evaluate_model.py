@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RunFixbot, write_tree
+from conftest import TARGET_PYTHON, RunFixbot, write_tree
 from model_server import answer, serve
 
 from fixbot.agent.errors import UsageError
@@ -107,7 +106,7 @@ def _rows(run: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
 
 def test_scripted(fixbot: RunFixbot, tmp_path: Path) -> None:
     write_tree(tmp_path / "all" / "small", FILES)
-    command = ("eval", tmp_path / "all", "--scripted", "all", "--python", sys.executable, "--output-format", "json", "--quiet")
+    command = ("eval", tmp_path / "all", "--scripted", "all", "--python", TARGET_PYTHON, "--output-format", "json", "--quiet")
     good, wrong, cheat = json.loads(fixbot(*command, timeout=500).stdout)
     assert [run["scripted"] for run in (good, wrong, cheat)] == ["good", "wrong", "cheat"]
     assert _rows(good) == {
@@ -133,7 +132,7 @@ def test_a_wrong_reply_that_is_accepted_as_verified_is_named(fixbot: RunFixbot, 
     only = 'name = "small"\nseed = "none"\n\n' + _bug(1, "Mean of nothing", 3)
     report = "# Bugs\n\n" + _entry(1, "Mean of nothing", 3)
     write_tree(tmp_path / "small", {**FILES, "manifest.toml": only, "REPORT.md": report, "replies/1/proof.md": weak})
-    shown = fixbot("eval", tmp_path / "small", "--scripted", "wrong", "--python", sys.executable, "--quiet", timeout=300).stdout
+    shown = fixbot("eval", tmp_path / "small", "--scripted", "wrong", "--python", TARGET_PYTHON, "--quiet", timeout=300).stdout
     assert "small: scripted wrong" in shown
     assert "bad replies accepted as VERIFIED: 1 (must be 0)\n  small 1: reported-bug app.py:3\n" in shown
     assert "1 first prompt: median" in shown
@@ -153,7 +152,7 @@ def test_live(fixbot: RunFixbot, tmp_path: Path) -> None:
     write_tree(tmp_path, {"prices.toml": '[prices."test-model"]\ninput = 1.0\noutput = 2.0\n'})
     with serve(script) as server:
         command = ("eval", tmp_path / "all", "--model", "test-model", "--base-url", server.base_url, "--max-cost", "1")
-        command = (*command, "--config", tmp_path / "prices.toml", "--python", sys.executable, "--output-format", "json", "--quiet")
+        command = (*command, "--config", tmp_path / "prices.toml", "--python", TARGET_PYTHON, "--output-format", "json", "--quiet")
         done = fixbot(*command, env={"FIXBOT_API_KEY": "canary-key"}, timeout=300)
     one, two = json.loads(done.stdout)
     assert (one["scripted"], one["model"]) == (None, "test-model")
