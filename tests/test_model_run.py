@@ -587,3 +587,21 @@ def test_a_reported_bug_is_fixed(make_repository: MakeRepository, fixbot: RunFix
     assert "The mean of `[1, 3]` is 2, not 4." in script.prompts()[0]
     assert added(folder, report["branch"])["mean.py"] == "def mean(items):\n    return sum(items) / len(items)\n"
     assert entry["verdict"]["proof_test"]["path"] in added(folder, report["branch"])
+
+
+def test_a_reported_syntax_error_is_fixed(make_repository: MakeRepository, fixbot: RunFixbot, tmp_path: Path) -> None:
+    """What is found in the file once it can be read, and was not seen before, is no fault of the fix."""
+    mean = "import os\n\n\ndef mean(items)\n    return sum(items) / len(items)\n\n\ndef where():\n    return os.getcwd() + unknown\n"
+    kept = {name: BROKEN[name] for name in ("good.py", "tests/test_good.py", "conftest.py")}
+    folder, bugs = make_repository({**kept, "mean.py": mean}), tmp_path / "BUGS.md"
+    bugs.write_text("# Bugs\n\n## BUG-1: mean.py does not even compile (P0)\n\n**File:** mean.py:4\n\nA colon is missing.\n")
+    proof = "```python\nfrom mean import mean\n\n\ndef test_mean():\n    assert mean([1, 3]) == 2\n```"
+    brings = block("def mean(items)\n", "def mean(items):\n    os.system(items)\n", "mean.py")
+    script = Script([brings, block("def mean(items)\n", "def mean(items):\n", "mean.py")], [proof])
+    with serve(script) as server:
+        report = run(fixbot, folder, server, "--bug-report", bugs, code=0)
+    entry = only(report)
+    assert (entry["rule"], entry["status"], entry["verdict"]["grade"]) == ("reported-bug", "fixed", "verified")
+    assert "   9|     return os.getcwd() + unknown" in script.prompts()[0]
+    assert "starting programs that the code, which does not parse, did not have so" in script.prompts()[1]
+    assert added(folder, report["branch"])["mean.py"] == mean.replace("(items)\n", "(items):\n", 1)

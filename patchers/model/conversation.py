@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ class Conversation:
         if samples == 1:
             return [self._ask(rules, "fix")]
         with ThreadPoolExecutor(samples) as pool:
-            tries = list(pool.map(lambda number: self._one_of_many(rules, number), range(samples)))
+            tries = list(pool.map(partial(self._one_of_many, rules), range(samples)))
         found = [one for one in tries if isinstance(one, Candidate)]
         errors = [one for one in tries if isinstance(one, Exception)]
         for error in errors:
