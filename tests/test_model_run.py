@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 from conftest import FIXBOT, ONE_BASELINE, TARGET_PYTHON, MakeRepository, RunFixbot, git
 from model_server import Server, Step, failure, serve
+from test_killed import family
 
 APP = """\
 def area(length, width):
@@ -387,24 +390,41 @@ def test_replies_that_obey_planted_instructions_are_refused(make_repository: Mak
 CANARY = "canary-Zq81TwLmX0pR5vBn"
 
 
-def test_the_key_is_nowhere_but_in_the_request(make_repository: MakeRepository, fixbot: RunFixbot, tmp_path: Path) -> None:
+def watch(process: subprocess.Popen[bytes], secret: bytes) -> tuple[set[bytes], list[bytes]]:
+    """The command lines of all that a process starts until it ends, and those that hold a secret or have it in their environment."""
+    seen: set[bytes] = set()
+    leaks: list[bytes] = []
+    own = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    while process.poll() is None:
+        for pid in family(process.pid):
+            with suppress(OSError):
+                place = Path("/proc", str(pid))
+                environment, command = (place / "environ").read_bytes(), (place / "cmdline").read_bytes()
+                seen.add(command)
+                if secret in command or (secret in environment and command != own):  # a child that has not begun yet looks like its parent
+                    leaks.append(command)
+        time.sleep(0.02)
+    return seen, leaks
+
+
+def test_the_key_is_nowhere_but_in_the_request(make_repository: MakeRepository, tmp_path: Path) -> None:
     """The target's test fails with the first fix and prints its environment, which goes to the model as the test's output."""
     tests = TESTS + "    import os\n    assert total([]) == 0, sorted(os.environ.items())\n"
     folder = make_repository({**FILES, "tests/test_app.py": tests.replace("assert total([1, 2]) == 3", "total([1])")})
     recording, script = tmp_path / "recording.jsonl", Script([BREAKS, GOOD], [PROOF])
-    with serve(script) as server:
-        done = fixbot(
-            "--verbose",
-            "run",
-            folder,
-            *arguments(server, "--record", recording),
-            env={**OWN, "FIXBOT_API_KEY": CANARY, "OPENAI_API_KEY": CANARY},
-        )
-    assert done.returncode == 0, done.stderr
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("FIXBOT_", "GIT_"))}
+    env = {**inherited, **OWN, "FIXBOT_STATE_DIR": str(tmp_path / "state"), "FIXBOT_API_KEY": CANARY, "OPENAI_API_KEY": CANARY}
+    with serve(script) as server, (tmp_path / "printed").open("wb") as printed:
+        command = [FIXBOT, "--verbose", "run", folder, *arguments(server, "--record", recording)]
+        with subprocess.Popen(command, env=env, stdout=printed, stderr=subprocess.STDOUT) as process:
+            seen, leaks = watch(process, CANARY.encode())
+    assert process.returncode == 0, (tmp_path / "printed").read_text()
+    assert len([one for one in seen if b"fixbot_pytest_plugin" in one]) >= 2  # bubblewrap or what takes its place, and the tests
+    assert leaks == []
     assert [request.headers["authorization"] for request in server.requests] == [f"Bearer {CANARY}"] * 3
     assert "PATH" in script.prompts()[1]  # the environment was really printed
     assert CANARY not in json.dumps([request.body for request in server.requests])
-    assert CANARY not in done.stdout + done.stderr
+    assert CANARY not in (tmp_path / "printed").read_text()
     assert CANARY not in recording.read_text()
     assert CANARY not in git(folder, "log", "-p", "--all")
     for path in (tmp_path / "state").rglob("*"):
@@ -494,6 +514,21 @@ def test_a_fix_in_conflict_with_a_codemod_is_made_anew(make_repository: MakeRepo
     changed = added(folder, report["branch"])["app.py"]
     assert "json.loads(text)" in changed
     assert "except:" not in changed
+
+
+def test_what_a_codemod_abstains_from_goes_to_the_model(make_repository: MakeRepository, fixbot: RunFixbot) -> None:
+    app = "import sys; from collections import Mapping\n\n\ndef is_map(x):\n    return isinstance(x, Mapping) and sys.path\n"
+    good = block("import sys; from collections import Mapping", "import sys\nfrom collections.abc import Mapping")
+    test = "def test_app():\n    try:\n        import app\n    except ImportError:\n        return\n    assert app.is_map({})\n"
+    folder, script = make_repository({**FILES, "app.py": app, "tests/test_app.py": test}), Script([good], [ABSTAINS])
+    without = run(fixbot, folder, None, code=1)
+    assert (only(without)["rule"], only(without)["fix"]["kind"], only(without)["status"]) == ("moved-api-import", "codemod", "abstained")
+    assert "shares its line" in only(without)["reason"]
+    with serve(script) as server:
+        report = run(fixbot, folder, server)
+    assert (only(report)["status"], only(report)["patch"]["origin"], script.count("fix")) == ("fixed", "model", 1)
+    assert "from collections import Mapping" in script.prompts()[0]
+    assert added(folder, report["branch"])["app.py"].startswith("import sys\nfrom collections.abc import Mapping\n\n")
 
 
 def test_windows_line_ends_stay(make_repository: MakeRepository, fixbot: RunFixbot) -> None:
