@@ -640,3 +640,34 @@ def test_a_reported_syntax_error_is_fixed(make_repository: MakeRepository, fixbo
     assert "   9|     return os.getcwd() + unknown" in script.prompts()[0]
     assert "starting programs that the code, which does not parse, did not have so" in script.prompts()[1]
     assert added(folder, report["branch"])["mean.py"] == mean.replace("(items)\n", "(items):\n", 1)
+
+
+def test_a_fix_that_only_takes_out_code_is_proven_by_its_test(make_repository: MakeRepository, fixbot: RunFixbot, tmp_path: Path) -> None:
+    """Of two of them: one whose place is passed, and a decorator, whose absence no line shows."""
+    app = (
+        "import functools\n\n\ndef total(items):\n    result = sum(items)\n    result += 1\n    return result\n\n\n"
+        "@functools.cache\ndef fresh():\n    return []\n"
+    )
+    tests = "from app import fresh, total\n\n\ndef test_app():\n    assert total([1]) >= fresh().__len__()\n"
+    folder, bugs = make_repository({**FILES, "app.py": app, "tests/test_app.py": tests}), tmp_path / "BUGS.md"
+    bugs.write_text("# Bugs\n\n## A: one too many\n**File:** app.py:6\nOne.\n\n## B: shared list\n**File:** app.py:10\nShared.\n")
+    one = block("    result += 1\n    return result", "    return result")
+    two = block("@functools.cache\ndef fresh():", "def fresh():")
+    proofs = {
+        "one too many": "```python\nfrom app import total\n\n\ndef test_total():\n    assert total([1]) == 1\n```",
+        "shared list": "```python\nfrom app import fresh\n\n\ndef test_fresh():\n    assert fresh() is not fresh()\n```",
+    }
+
+    def choose(prompt: str) -> Step:
+        about = next(name for name in proofs if name in prompt)
+        if "write one small pytest test" in prompt:
+            return proofs[about]
+        return one if about == "one too many" else two
+
+    with serve(Script(choose=choose)) as server:
+        report = run(fixbot, folder, server, "--bug-report", bugs, "--select", "reported-bug", code=0)
+    first, second = (entry["verdict"] for entry in report["findings"])
+    assert [entry["status"] for entry in report["findings"]] == ["fixed", "fixed"]
+    assert (first["grade"], first["changed_lines_covered"]) == ("verified", {"executed": 1, "changed": 1})
+    assert (second["grade"], second["changed_lines_covered"]) == ("verified", {"executed": 0, "changed": 0})
+    assert second["reason"] == "it only takes out code"
