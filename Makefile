@@ -18,7 +18,7 @@ demo: setup
 	@$(BIN)/python -P tests/demo.py
 
 test: setup lint
-	@$(BIN)/pytest -q -n 2
+	@$(BIN)/pytest -q -n 2 --dist worksteal
 
 lint: setup
 	@$(BIN)/ruff check .

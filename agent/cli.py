@@ -577,18 +577,10 @@ def evaluate(
 def _evaluate_model(
     repositories: Sequence[Path], flags: dict[str, Any], scripted: list[Script], config: Path | None, output_format: Format, quiet: bool
 ) -> None:
-    from fixbot.agent.evaluate_model import evaluate_model, prepare
-    from fixbot.agent.report.evaluation_model import print_model_evaluation
+    from fixbot.agent.evaluate_model import prepare
+    from fixbot.agent.report.evaluation_model import show_model_evaluation
 
-    with progress_of(quiet) as emit:
-        runs = list(evaluate_model(repositories, prepare(flags, scripted, config, _CREDENTIALS), emit))
-    if output_format is Format.JSON:
-        from fixbot.agent.report.formats import dumps
-
-        typer.echo(dumps([run.to_json() for run in runs]))
-    else:
-        with output(None) as console:
-            print_model_evaluation(console, runs)
+    show_model_evaluation(repositories, prepare(flags, scripted, config, _CREDENTIALS), output_format, quiet)
 
 
 def main() -> None:

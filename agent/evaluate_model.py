@@ -15,6 +15,7 @@ from fixbot.agent import pipeline
 from fixbot.agent import workspace as ws
 from fixbot.agent.bug_reports import with_reports
 from fixbot.agent.config import Settings, load_settings
+from fixbot.agent.errors import FixbotError
 from fixbot.agent.evaluate import Hidden, copied, repositories
 from fixbot.agent.events import Emit, Note
 from fixbot.agent.manifest import REPORT, Manifest, owner
@@ -49,7 +50,8 @@ def prepare(flags: Mapping[str, Any], wanted: list[Script], config: Path | None,
 def evaluate_model(folders: Sequence[Path], job: Job, emit: Emit) -> Iterator[ModelRun]:
     """Measure on evaluation repositories, each in a copy; limits of cost and tokens hold for all of them together.
 
-    Raises UsageError, before anything runs, for a folder that is no evaluation repository.
+    Raises UsageError, before anything runs, for a folder that is no evaluation repository; FixbotError, after the run in which that
+    became clear, when the endpoint is of no more use.
     """
     settings = job.settings
     for folder, manifest in repositories(folders):
@@ -66,6 +68,10 @@ def evaluate_model(folders: Sequence[Path], job: Job, emit: Emit) -> Iterator[Mo
                 figures = measured(folder, manifest, script, result, prompts, before, after)
                 settings = _with_less(settings, figures)
                 yield figures
+                if figures.gone:
+                    raise FixbotError(
+                        f"the model could not be asked any more: {figures.gone}", "see that it answers: fixbot doctor --model"
+                    )
 
 
 def _run(

@@ -197,12 +197,18 @@ def _grade(baseline: Baseline, batch: Batch, lines: Lines, run: SuiteResult) -> 
 
 
 def _with_proof(verdict: Verdict, patch: Patch, finding: Finding, proof: Proof | None) -> Verdict:
-    """A model's fix is verified only when some test fails without it: its own proof test, or the failing tests that it is for."""
+    """A model's fix is verified only when some test fails without it: its own proof test, or the failing tests that it is for.
+
+    Where a fix only takes out code and no line can show that (see ``evidence_lines``), such a test is all the evidence that there can be.
+    """
     if proof is not None and proof.kept:
         total = verdict.lines[1]
         done = max(verdict.lines[0], min(total, proof.executed))
-        grade = Grade.VERIFIED if total and done == total else verdict.grade
-        return replace(verdict, grade=grade, lines=(done, total), proof=proof, reason="" if grade is Grade.VERIFIED else verdict.reason)
+        removes = not total and all(edit.path.endswith((".py", ".pyw")) and not edit.data for edit in patch.edits)
+        if removes or (total and done == total):
+            reason = "it only takes out code" if removes else ""
+            return replace(verdict, grade=Grade.VERIFIED, lines=(done, total), proof=proof, reason=reason)
+        return replace(verdict, lines=(done, total), proof=proof)
     verdict = replace(verdict, proof=proof)
     if patch.origin is Origin.MODEL and verdict.grade is Grade.VERIFIED and not finding.tests:
         why = f": {proof.reason}" if proof is not None and proof.reason else ""

@@ -77,7 +77,8 @@ class Row:
 class ModelRun:
     """One run on one evaluation repository. ``script`` is None for a live model.
 
-    ``prompts`` are the tokens of the first prompts, by finding; ``others`` are accepted fixes of findings that are no known bug.
+    ``prompts`` are the tokens of the first prompts, by finding; ``others`` are accepted fixes of findings that are no known bug. ``gone``
+    says why the endpoint was of no more use before the end.
     """
 
     name: str
@@ -90,6 +91,7 @@ class ModelRun:
     tokens: int
     cost: float | None
     estimated: bool
+    gone: str = ""
 
     @property
     def label(self) -> str:
@@ -118,6 +120,7 @@ class ModelRun:
             "cost": self.cost,
             "tokens_estimated": self.estimated,
             "notes": list(self.notes),
+            "endpoint_gone": self.gone,
         }
 
 
@@ -156,9 +159,10 @@ def measured(
         rows.append(row)
     spend = result.spend
     estimated = script is not None or bool(spend.get("estimated"))
+    gone = next((one.reason for one in result.outcomes if one.status is Status.NEEDS_MODEL), "") if script is None else ""
     return ModelRun(
         manifest.name, script, str(spend.get("model") or ""), tuple(rows), prompts, tuple(others), result.notes,
-        int(spend.get("tokens") or 0), spend.get("cost"), estimated,
+        int(spend.get("tokens") or 0), spend.get("cost"), estimated, gone,
     )  # fmt: skip
 
 

@@ -24,6 +24,9 @@ from fixbot.agent.verify.runner import SuiteRunner
 from fixbot.detectors.engines.ruff import diagnose
 from fixbot.detectors.finding import Finding, Span
 from fixbot.detectors.registry import all_rules
+from fixbot.detectors.source import SourceFile
+from fixbot.patchers.difference import new_lines
+from fixbot.patchers.model.broken import parses
 from fixbot.patchers.patch import Origin, Patch, apply_patches, conflicts
 
 MAX_ROUNDS = 8
@@ -171,21 +174,29 @@ def _objections(session: Session, tree: Tree, batch: Sequence[Patch]) -> dict[st
 
 
 def _patched(session: Session, tree: Tree, batch: Sequence[Patch]) -> tuple[Counter[Identity], dict[str, str]]:
-    """The findings of the patched tree, and for each file of a model's patch an error that it did not have before."""
-    changed = apply_patches(batch, tree.base(batch))
+    """The findings of the patched tree, and for each file of a model's patch an error that it did not have before.
+
+    In a file that did not parse before only changed lines count: what else is found there now was there, and nobody could see it.
+    """
+    base = tree.base(batch)
+    changed = apply_patches(batch, base)
+    mended = {path: new_lines(base[path], data) for path, data in changed.items() if not parses(SourceFile(path, base[path]))}
     paths = sorted({path for patch in batch if patch.origin is Origin.MODEL for path in patch.paths if path.endswith((".py", ".pyw"))})
     with tempfile.TemporaryDirectory(prefix="patched-", dir=session.workspace.root.parent) as folder, session.watch("scan"):
         root = Path(folder) / "tree"
         ws.export(session.workspace, root, tree.commit, changed)
-        after = _count(session.scan(root, tree.commit).findings)
+        found = session.scan(root, tree.commit).findings
+        after = _count(one for one in found if one.path not in mended or one.span.line in mended[one.path])
         if not paths:
             return after, {}
         old, new = (diagnose(place, paths, _ERRORS) for place in (tree.root, root))
     errors: dict[str, str] = {}
-    for path, found in new.items():
+    for path, errors_now in new.items():
         known = Counter(one.code for one in old.get(path, ()))
-        for one in found:
-            if Counter(each.code for each in found)[one.code] > known[one.code]:
+        for one in errors_now:
+            if path in mended and one.span.line not in mended[path]:
+                continue
+            if Counter(each.code for each in errors_now)[one.code] > known[one.code]:
                 errors[path] = f"{path}, line {one.span.line}: {one.message} ({one.code})"
     return after, errors
 

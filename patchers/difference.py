@@ -23,6 +23,12 @@ def edits_between(path: str, old: bytes, new: bytes) -> tuple[Edit, ...]:
     )
 
 
+def new_lines(old: bytes, new: bytes) -> frozenset[int]:
+    """The numbers of the lines of ``new`` that are not in ``old``."""
+    changes = _changes(_LINE.findall(old), _LINE.findall(new))
+    return frozenset(number for _, _, first, last in changes for number in range(first + 1, last + 1))
+
+
 def unified(path: str, old: bytes, new: bytes, context: int = 3, errors: str = "replace") -> str:
     """The change as ``git diff`` shows it, without the index line; undecodable bytes as ``errors`` says, U+FFFD unless told."""
     before, after = ([line.decode("utf-8", errors) for line in _LINE.findall(data)] for data in (old, new))

@@ -6,13 +6,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import AUTHOR, FIXBOT, MakeRepository, RunFixbot, git, write_tree
+from conftest import AUTHOR, FIXBOT, ONE_BASELINE, TARGET_PYTHON, MakeRepository, RunFixbot, git, write_tree
 
-PYTHON = ("--python", sys.executable)
+PYTHON = ("--python", str(TARGET_PYTHON))
 BUG = "x = 1\n\n\ndef f():\n    return wave.open(x)\n"
 TEST = "from app import f\n\n\ndef test_f():\n    try:\n        f()\n    except (NameError, AttributeError, TypeError):\n        pass\n"
 FILES: dict[str, str | bytes] = {"app.py": BUG, "test_app.py": TEST}
@@ -101,7 +100,7 @@ def test_read_only_tree(make_repository: MakeRepository, tmp_path: Path) -> None
         pytest.skip("a read-only view of a folder is made with bubblewrap")
     folder = make_repository(FILES)
     view = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--ro-bind", str(folder), str(folder)]
-    environment = os.environ | {"FIXBOT_STATE_DIR": str(tmp_path / "state")}
+    environment = os.environ | ONE_BASELINE | {"FIXBOT_STATE_DIR": str(tmp_path / "state")}
     check = subprocess.run([*view, FIXBOT, "check", folder], capture_output=True, text=True, check=False, env=environment)
     assert (check.returncode, "undefined-name" in check.stdout) == (1, True)
     run = subprocess.run([*view, FIXBOT, "run", folder, *PYTHON], capture_output=True, text=True, check=False, env=environment)
@@ -115,7 +114,7 @@ def test_disk_full(make_repository: MakeRepository, tmp_path: Path) -> None:
     before = git(folder, "status", "--porcelain")
     state = tmp_path / "state"
     state.mkdir()
-    script = f'mount -t tmpfs -o size=1m,mode=700 tmpfs "{state}" && "{FIXBOT}" run "{folder}" --python "{sys.executable}"'
+    script = f'mount -t tmpfs -o size=1m,mode=700 tmpfs "{state}" && "{FIXBOT}" run "{folder}" --python "{TARGET_PYTHON}"'
     environment = os.environ | AUTHOR | {"FIXBOT_STATE_DIR": str(state)}
     done = subprocess.run(["unshare", "-Urm", "sh", "-c", script], capture_output=True, text=True, check=False, env=environment)
     if "unshare failed" in done.stderr or "mount:" in done.stderr:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import MakeRepository, RunFixbot, write_tree
+from conftest import TARGET_PYTHON, MakeRepository, RunFixbot, write_tree
 
 from fixbot.agent.config import REPOSITORY_KEYS
 from fixbot.agent.manifest import REPORT, read_manifest, reported
@@ -506,7 +505,7 @@ def test_run_reports_entries_and_leaves_them_to_a_model(make_repository: MakeRep
     folder = make_repository({"app/rows.py": APP, "test_rows.py": "def test_rows():\n    assert True\n"})
     report = tmp_path / "REVIEW.md"
     report.write_text("# Review\n## 1. Empty\n**File:** app/rows.py:10\n## 2. Lost\n**File:** gone.py:1\n")
-    done = fixbot("run", folder, "--python", sys.executable, "--bug-report", report, "--output-format", "json", "--quiet")
+    done = fixbot("run", folder, "--python", TARGET_PYTHON, "--bug-report", report, "--output-format", "json", "--quiet")
     data = json.loads(done.stdout)
     assert [(one["rule"], one["status"], one["sources"]) for one in data["findings"]] == [("reported-bug", "needs-model", ["REVIEW.md#1"])]
     assert (data["reports"][0]["placed"], data["reports"][0]["entries"]) == (1, 3)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-from conftest import RunFixbot, write_tree
+from conftest import TARGET_PYTHON, RunFixbot, write_tree
 
 MANIFEST = """\
 name = "small"
@@ -48,7 +47,7 @@ FILES: dict[str, str | bytes] = {
 
 def test_figures(fixbot: RunFixbot, tmp_path: Path) -> None:
     write_tree(tmp_path / "all" / "small", FILES)
-    done = fixbot("eval", tmp_path / "all", "--python", sys.executable, "--output-format", "json", "--quiet")
+    done = fixbot("eval", tmp_path / "all", "--python", TARGET_PYTHON, "--output-format", "json", "--quiet")
     (result,) = json.loads(done.stdout)
     assert [(bug["id"], bug["found"], bug["fixed"]) for bug in result["bugs"]] == [("1", True, True), ("2", False, False)]
     assert result["decoys_hit"] == ["decoy.py:1 undefined-name"]
@@ -73,7 +72,7 @@ def test_rows_that_the_report_leads_to(fixbot: RunFixbot, tmp_path: Path) -> Non
 
 def test_a_fix_that_does_not_pass_the_hidden_test_does_not_count(fixbot: RunFixbot, tmp_path: Path) -> None:
     write_tree(tmp_path / "small", {**FILES, "hidden_tests/test_1.py": "import app\n\n\ndef test_floor():\n    assert app.f(1.5) == 2\n"})
-    done = fixbot("eval", tmp_path / "small", "--python", sys.executable, "--output-format", "json", "--quiet")
+    done = fixbot("eval", tmp_path / "small", "--python", TARGET_PYTHON, "--output-format", "json", "--quiet")
     (result,) = json.loads(done.stdout)
     assert [(bug["status"], bug["fixed"]) for bug in result["bugs"]] == [("fixed", False), ("", False)]
 

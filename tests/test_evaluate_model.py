@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
+import os
+import signal
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RunFixbot, write_tree
-from model_server import answer, serve
+from conftest import FIXBOT, TARGET_PYTHON, RunFixbot, write_tree
+from model_server import answer, failure, serve
 
 from fixbot.agent.errors import UsageError
 from fixbot.agent.manifest import Bug, owner
@@ -107,7 +109,7 @@ def _rows(run: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
 
 def test_scripted(fixbot: RunFixbot, tmp_path: Path) -> None:
     write_tree(tmp_path / "all" / "small", FILES)
-    command = ("eval", tmp_path / "all", "--scripted", "all", "--python", sys.executable, "--output-format", "json", "--quiet")
+    command = ("eval", tmp_path / "all", "--scripted", "all", "--python", TARGET_PYTHON, "--output-format", "json", "--quiet")
     good, wrong, cheat = json.loads(fixbot(*command, timeout=500).stdout)
     assert [run["scripted"] for run in (good, wrong, cheat)] == ["good", "wrong", "cheat"]
     assert _rows(good) == {
@@ -133,7 +135,7 @@ def test_a_wrong_reply_that_is_accepted_as_verified_is_named(fixbot: RunFixbot, 
     only = 'name = "small"\nseed = "none"\n\n' + _bug(1, "Mean of nothing", 3)
     report = "# Bugs\n\n" + _entry(1, "Mean of nothing", 3)
     write_tree(tmp_path / "small", {**FILES, "manifest.toml": only, "REPORT.md": report, "replies/1/proof.md": weak})
-    shown = fixbot("eval", tmp_path / "small", "--scripted", "wrong", "--python", sys.executable, "--quiet", timeout=300).stdout
+    shown = fixbot("eval", tmp_path / "small", "--scripted", "wrong", "--python", TARGET_PYTHON, "--quiet", timeout=300).stdout
     assert "small: scripted wrong" in shown
     assert "bad replies accepted as VERIFIED: 1 (must be 0)\n  small 1: reported-bug app.py:3\n" in shown
     assert "1 first prompt: median" in shown
@@ -153,7 +155,7 @@ def test_live(fixbot: RunFixbot, tmp_path: Path) -> None:
     write_tree(tmp_path, {"prices.toml": '[prices."test-model"]\ninput = 1.0\noutput = 2.0\n'})
     with serve(script) as server:
         command = ("eval", tmp_path / "all", "--model", "test-model", "--base-url", server.base_url, "--max-cost", "1")
-        command = (*command, "--config", tmp_path / "prices.toml", "--python", sys.executable, "--output-format", "json", "--quiet")
+        command = (*command, "--config", tmp_path / "prices.toml", "--python", TARGET_PYTHON, "--output-format", "json", "--quiet")
         done = fixbot(*command, env={"FIXBOT_API_KEY": "canary-key"}, timeout=300)
     one, two = json.loads(done.stdout)
     assert (one["scripted"], one["model"]) == (None, "test-model")
@@ -167,6 +169,48 @@ def test_live(fixbot: RunFixbot, tmp_path: Path) -> None:
     assert (len(server.requests), two["tokens"]) == (4, 0)
     assert all(request.headers["authorization"] == "Bearer canary-key" for request in server.requests)
     assert "canary-key" not in done.stdout + done.stderr
+
+
+ONE_BUG = 'name = "small"\nseed = "none"\n\n' + _bug(1, "Mean of nothing", 3)
+ONE_BUG_FILES: dict[str, str | bytes] = {**FILES, "manifest.toml": ONE_BUG, "REPORT.md": "# Bugs\n\n" + _entry(1, "Mean of nothing", 3)}
+
+
+def test_an_endpoint_that_is_gone_ends_the_evaluation(fixbot: RunFixbot, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        write_tree(tmp_path / "all" / name, {**ONE_BUG_FILES, "manifest.toml": ONE_BUG.replace("small", name)})
+    steps: list[Any] = ["ABSTAIN: not sure", failure(401, "no such key")]
+    with serve(steps) as server:
+        command = ("eval", tmp_path / "all" / "one", tmp_path / "all" / "two", tmp_path / "all" / "three", "--quiet")
+        done = fixbot(*command, "--model", "m", "--base-url", server.base_url, "--python", TARGET_PYTHON, timeout=300)
+    assert done.returncode == 2
+    assert "one: live" in done.stdout
+    assert "two: live" in done.stdout
+    assert "three" not in done.stdout
+    assert done.stdout.endswith("INCOMPLETE: broken off after 2 runs\n")
+    assert "could not be asked any more" in done.stderr
+    assert "401" in done.stderr
+    assert len(server.requests) == 2
+
+
+def test_an_interrupted_evaluation_shows_what_it_has(tmp_path: Path, target_environment: None) -> None:
+    app = APP + "\n\ndef third(values):\n    return valeus[2]\n"
+    write_tree(tmp_path / "small", {**ONE_BUG_FILES, "repo/app.py": app})
+    running: list[subprocess.Popen[str]] = []
+
+    def script(body: dict[str, Any]) -> Any:
+        if "Mean of nothing" not in body["messages"][1]["content"]:
+            return "ABSTAIN: not sure"
+        running[0].send_signal(signal.SIGINT)
+        return GOOD_MEAN
+
+    with serve(script) as server:
+        command = [FIXBOT, "eval", tmp_path / "small", "--model", "m", "--base-url", server.base_url, "--python", TARGET_PYTHON, "--quiet"]
+        env = os.environ | {"FIXBOT_STATE_DIR": str(tmp_path / "state"), "FIXBOT_MODEL_JOBS": "1"}
+        running.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        shown, errors = running[0].communicate(timeout=120)
+    assert running[0].returncode == 130, errors
+    assert "Traceback" not in errors
+    assert shown == "INCOMPLETE: broken off after 0 runs; decided in the next one, not judged by hidden tests: 1 abstained\n"
 
 
 def test_wrong_usage(fixbot: RunFixbot, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fixbot.agent.verify.evidence import evidence_lines, executed
 from fixbot.agent.verify.results import SuiteResult, TestOutcome, TestResult
 from fixbot.agent.verify.verdict import compare, make_baseline
@@ -39,6 +41,63 @@ def test_handler_and_its_body() -> None:
 
 def test_comments_and_blank_lines_are_no_evidence() -> None:
     assert lines_of("x = 1\n", "# why\n\nx = 1\n", 1) == set()
+
+
+IN_A_FUNCTION = """\
+import os
+
+
+def f(x):
+    try:
+        g(x)
+        log(x)
+    except ValueError:
+        h(x)
+    else:
+        if x:
+            x += 1
+            i(x)
+        return x
+    # why
+
+    j(x)
+
+
+def g(x):
+    return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("removed", "lines"),
+    [
+        ("        g(x)\n", {6}),  # what comes next in the block
+        ("        log(x)\n", {6}),  # the last of its block: what came before
+        ("            x += 1\n", {12}),
+        ("            i(x)\n", {12}),
+        ("        if x:\n            x += 1\n            i(x)\n", {11}),
+        ("        return x\n", set[int]()),  # what came before may have left the function
+        ("    # why\n\n    j(x)\n", set[int]()),
+        ("    # why\n", set[int]()),  # nothing that runs
+        ("    else:\n        if x:\n            x += 1\n            i(x)\n        return x\n", set[int]()),  # a way through, not a place
+        ("import os\n", set[int]()),
+        ("\n\ndef g(x):\n    return x\n", set[int]()),
+    ],
+)
+def test_a_removal_is_tried_where_control_passes_its_place(removed: str, lines: set[int]) -> None:
+    assert IN_A_FUNCTION.count(removed) == 1
+    assert lines_of(IN_A_FUNCTION, IN_A_FUNCTION.replace(removed, ""), 6) == lines
+
+
+def test_a_removal_at_module_level() -> None:
+    assert lines_of("x = 1\nprint(x)\ny = 2\n", "x = 1\ny = 2\n", 2) == {2}
+    assert lines_of("x = 1\ny = 2\nz = 3\n", "x = 1\nz = 3\n", 2) == set()  # others may want the name
+    assert lines_of("@cache\ndef f():\n    return 1\n", "def f():\n    return 1\n", 1) == set()
+    assert lines_of("def f():\n    g()\n    h()\n\n\ni()\n", "def f():\n    g()\n\n\ni()\n", 3) == {2}
+
+
+def test_a_removal_within_a_line_is_a_change_of_the_line() -> None:
+    assert lines_of("x = 1\ny = f(a, b)\n", "x = 1\ny = f(a)\n", 2) == {2}
 
 
 def test_shifted_by_another_patch() -> None:

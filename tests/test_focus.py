@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import MakeRepository, RunFixbot, git, write_tree
+from conftest import TARGET_PYTHON, MakeRepository, RunFixbot, git, write_tree
 
 from fixbot.agent import workspace as ws
 from fixbot.agent.errors import UsageError
 
-JSON = ("--python", sys.executable, "--output-format", "json", "--quiet")
+JSON = ("--python", TARGET_PYTHON, "--output-format", "json", "--quiet")
 OLD = "def old(x):\n    return wave.open(x)\n"
 NEW = "def new(x):\n    return shutil.which(x)\n"
 TEST = """\

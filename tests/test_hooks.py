@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import AUTHOR, FIXBOT, MakeRepository, RunFixbot, git, write_tree
+from conftest import AUTHOR, FIXBOT, TARGET_PYTHON, MakeRepository, RunFixbot, git, write_tree
 
 MANIFEST = Path(__file__).parents[1] / ".pre-commit-hooks.yaml"
 HOOKS: dict[str, dict[str, Any]] = {hook["id"]: hook for hook in yaml.safe_load(MANIFEST.read_text("utf-8"))}
@@ -43,7 +43,7 @@ def project(make_repository: MakeRepository) -> Path:
     """A repository whose hooks are those of the manifest, started as the programs that are installed here."""
     local = [{key: hook[key] for key in hook if key != "minimum_pre_commit_version"} for hook in HOOKS.values()]
     local = [hook | {"language": "system", "entry": hook["entry"].replace("fixbot", str(FIXBOT), 1)} for hook in local]
-    local[1]["args"] = ["--python", sys.executable, "--changed-since", "origin/main"]
+    local[1]["args"] = ["--python", str(TARGET_PYTHON), "--changed-since", "origin/main"]
     config = {"default_install_hook_types": ["pre-commit", "pre-push"], "repos": [{"repo": "local", "hooks": local}]}
     return make_repository(FILES | {".pre-commit-config.yaml": json.dumps(config)})
 

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FIXBOT, git, write_tree
+from conftest import FIXBOT, TARGET_PYTHON, git, write_tree
 
 SOUND = "def duration(path):\n    return wave.open(path)\n\n\ndef found():\n    return shutil.which('sh')\n"
 TEST_SOUND = "import sound\n\n\ndef test_found():\n    try:\n        assert sound.found()\n    except NameError:\n        pass\n"
@@ -35,7 +34,7 @@ class Place:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         own = {"FIXBOT_STATE_DIR": str(self.state), "TMPDIR": str(self.temporary), "FIXBOT_BASELINE_RUNS": "1", "FIXBOT_CACHE": "0"}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("FIXBOT_", "GIT_"))}
-        command = [FIXBOT, "run", self.folder, "--python", sys.executable, *arguments]
+        command = [FIXBOT, "run", self.folder, "--python", TARGET_PYTHON, *arguments]
         return subprocess.Popen(command, env=inherited | own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
     def left(self) -> list[Path]:
@@ -51,7 +50,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path, target_environment: None) -> Place:
     """Staged, unstaged, untracked and stashed work lies in the repository."""
     found = Place(tmp_path / "project", tmp_path / "state", tmp_path / "tmp")
     for folder in (found.folder, found.temporary):
@@ -234,6 +233,7 @@ def test_signals_in_the_middle_of_the_suite(place: Place, number: signal.Signals
     _, errors = process.communicate(timeout=30)
     assert process.returncode == code, errors
     assert b"Traceback" not in errors
+    assert (b"--resume" in errors) == (number is signal.SIGINT)
     assert all_gone(started)
     assert place.left() == []
     assert place.user_side() == before

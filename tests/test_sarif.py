@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import FIXBOT, RunFixbot, git, write_tree
+from conftest import FIXBOT, TARGET_PYTHON, RunFixbot, git, write_tree
 
 from fixbot.agent.errors import UsageError
 from fixbot.agent.report.sarif import MAX_RESULTS, read_sarif, sarif
@@ -52,7 +51,7 @@ def logs(folder: Path) -> dict[str, Any]:
     other.write_text(json.dumps({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "Other Tool"}}, "results": results}]}))
     commands: dict[str, tuple[str | Path, ...]] = {
         "check": ("check", folder, "--sarif-in", other),
-        "run": ("run", folder, "--sarif-in", other, "--python", sys.executable, "--quiet"),
+        "run": ("run", folder, "--sarif-in", other, "--python", TARGET_PYTHON, "--quiet"),
         "report": ("report", "last"),
         "empty": ("check", folder / "muted.py", "--select", "undefined-name"),
     }

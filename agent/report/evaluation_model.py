@@ -2,17 +2,67 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
+import typer
 from rich.console import Console
 
+from fixbot.agent.evaluate_model import Job, evaluate_model
+from fixbot.agent.events import Decided, Emit, Event
 from fixbot.agent.model_rows import ACCEPTED, ASKED, FAILED, Fate, ModelRun, Row, prompt_tokens
+from fixbot.agent.options import Format
 from fixbot.agent.report.evaluation import table
+from fixbot.agent.report.formats import dumps
+from fixbot.agent.report.output import output, progress_of
 from fixbot.agent.report.text import line, plural
 from fixbot.agent.scripted import Script
 
 _TARGET = 3000
 """Tokens that the median of the first prompts is to stay below."""
+
+
+def show_model_evaluation(repositories: Sequence[Path], job: Job, output_format: Format, quiet: bool) -> None:
+    """Run the evaluation and print it; one that is broken off, by an error or by Ctrl-C, as far as it has come. Raises what ended it."""
+    runs: list[ModelRun] = []
+    decided: list[str] = []
+    try:
+        with progress_of(quiet) as emit:
+            for run in evaluate_model(repositories, job, partial(_watch, decided, emit)):
+                runs.append(run)
+                decided.clear()
+    except BaseException:
+        if runs or decided:
+            _show(runs, output_format, _so_far(runs, decided))
+        raise
+    _show(runs, output_format, "")
+
+
+def _watch(decided: list[str], emit: Emit, event: Event) -> None:
+    if isinstance(event, Decided):
+        decided.append(event.status)
+    emit(event)
+
+
+def _so_far(runs: Sequence[ModelRun], decided: Sequence[str]) -> str:
+    """What an evaluation that was broken off has come to: whole runs, and what is known of the one that was under way."""
+    text = f"INCOMPLETE: broken off after {plural(len(runs), 'run')}"
+    counts = ", ".join(f"{number} {status}" for status, number in sorted(Counter(decided).items()))
+    return f"{text}; decided in the next one, not judged by hidden tests: {counts}" if counts else text
+
+
+def _show(runs: Sequence[ModelRun], output_format: Format, incomplete: str) -> None:
+    if output_format is Format.JSON:
+        typer.echo(dumps([run.to_json() for run in runs]))
+        if incomplete:
+            typer.echo(incomplete, err=True)
+        return
+    with output(None) as console:
+        print_model_evaluation(console, runs)
+        if incomplete:
+            console.print(incomplete)
 
 
 def print_model_evaluation(console: Console, runs: Sequence[ModelRun]) -> None:

@@ -18,8 +18,9 @@ TIMEOUT = "timeout: "
 class Grade(StrEnum):
     """How well a fix is proven.
 
-    ``verified``: no test got worse and passing tests executed every changed line. ``checked``: no test got worse, but some or all of
-    the changed lines were not executed. ``unverifiable``: the suite could not tell; the reason says why.
+    ``verified``: no test got worse and passing tests executed every changed line (of removed ones the place, see ``evidence_lines``).
+    ``checked``: no test got worse, but some or all of the changed lines were not executed. ``unverifiable``: the suite could not tell; the
+    reason says why.
     """
 
     VERIFIED = "verified"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,13 @@ from fixbot.patchers.edits import GateError
 from fixbot.patchers.model.context import Context, ContextError, fenced, plain
 from fixbot.patchers.model.gate import check_reply_patch
 from fixbot.patchers.model.matching import make_edits
-from fixbot.patchers.model.messages import Message, Model, Reply, ReplyError, Request
+from fixbot.patchers.model.messages import Message, Model, ModelError, Reply, ReplyError, Request
 from fixbot.patchers.model.reply import EditError, read_reply, reply_schema
 from fixbot.patchers.model.secrets import mask, unmask
 from fixbot.patchers.patch import Origin, Patch, blob_id
 from fixbot.prompts import load
 
+log = logging.getLogger(__name__)
 REPAIRS = 2
 _OUTPUT = 6000  # characters of test output in a repair prompt
 _MEND = ("cut-off", "empty", "malformed", "too-large")
@@ -100,7 +103,8 @@ class Conversation:
     def propose(self, rules: Rules, samples: int = 1) -> list[Candidate]:
         """Ask for a fix, ``samples`` times at once; the patches that pass the gate, those with the fewest bytes first.
 
-        Raises Declined or Failed when there is none; ModelError when the model cannot be asked.
+        Of several samples some may fail, by whatever error; where all do, the one that can best be mended is gone on with. Raises
+        Declined or Failed when there is none; ModelError when the model cannot be asked.
         """
         try:
             self.context = self.build(self.limit)
@@ -110,10 +114,17 @@ class Conversation:
         if samples == 1:
             return [self._ask(rules, "fix")]
         with ThreadPoolExecutor(samples) as pool:
-            tries = [pool.submit(self._one_of_many, rules, number) for number in range(samples)]
-        found = [candidate for one in tries if (candidate := one.result()) is not None]
+            tries = list(pool.map(partial(self._one_of_many, rules), range(samples)))
+        found = [one for one in tries if isinstance(one, Candidate)]
+        errors = [one for one in tries if isinstance(one, Exception)]
+        for error in errors:
+            log.info("%s: a candidate less: %s", self.finding.path, error)
         if not found:
-            return [self._ask(rules, "fix")]  # the first one's answer again, with repair rounds
+            best = min(errors, key=_hopeless)
+            if isinstance(best, ModelError) and not isinstance(best, ReplyError):
+                raise best
+            self._sample = tries.index(best)
+            return [self._ask(rules, "fix")]  # its answer again, with repair rounds
         unique = {candidate.patch.edits: candidate for candidate in reversed(found)}
         return sorted(unique.values(), key=lambda candidate: (_size(candidate.patch), candidate.sample))
 
@@ -146,12 +157,12 @@ class Conversation:
     def _question(self, context: Context) -> Message:
         return Message("user", f"{context.text}\n\n{self.hint}" if self.hint else context.text)
 
-    def _one_of_many(self, rules: Rules, number: int) -> Candidate | None:
+    def _one_of_many(self, rules: Rules, number: int) -> Candidate | Exception:
         try:
             text = self._complete(self._messages, "fix", number)
             return self._candidate(rules, text, self._messages, number)
-        except (ReplyError, EditError, GateError, Declined):
-            return None
+        except (EditError, GateError, Declined, ModelError) as error:
+            return error
 
     def _ask(self, rules: Rules, purpose: str, text: str = "") -> Candidate:
         """Ask until an answer can be used. ``text`` is an answer that is there already."""
@@ -220,6 +231,13 @@ def masked(messages: Sequence[Message]) -> tuple[tuple[Message, ...], dict[str, 
     hidden = mask("\0".join(message.content for message in messages))
     parts = hidden.text.split("\0")
     return tuple(Message(message.role, part) for message, part in zip(messages, parts, strict=True)), dict(hidden.secrets)
+
+
+def _hopeless(error: Exception) -> int:
+    """Smaller is better: an answer that can be mended, one that is of no use, none at all."""
+    if isinstance(error, EditError | GateError):
+        return 0
+    return 1 if isinstance(error, ReplyError | Declined) else 2
 
 
 def _size(patch: Patch) -> int:

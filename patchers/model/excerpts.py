@@ -12,6 +12,7 @@ from fixbot.detectors.project import Project, is_test
 from fixbot.detectors.source import Function, SkippedFile, SourceFile
 from fixbot.detectors.walk import descendants
 from fixbot.patchers.model.application import application, concerns
+from fixbot.patchers.model.broken import parses
 from fixbot.patchers.model.places import LONG, Excerpt, definitions, fields, head, start, whole
 
 _AROUND = 12  # lines before and after a finding that stands in no function
@@ -31,6 +32,9 @@ def excerpts(finding: Finding, project: Project) -> Iterator[Excerpt]:
         yield from _related(finding, project)
         return
     source = project.source(finding.path)
+    if not parses(source):
+        yield from _unparsed(source, finding, project)
+        return
     around = _around(source, finding)
     last = max(around.end_lineno or around.lineno, finding.span.end_line) if around else finding.span.end_line + _AROUND
     first = min(start(around), finding.span.line) if around else max(1, finding.span.line - _AROUND)
@@ -51,6 +55,15 @@ def excerpts(finding: Finding, project: Project) -> Iterator[Excerpt]:
     if concerns(" ".join([finding.message, *_told(finding)])):
         yield from application(finding.path, project)
     yield Excerpt(finding.path, max(1, first - _NEAR), min(last + _NEAR, len(source.lines)), "its neighbours")
+
+
+def _unparsed(source: SourceFile, finding: Finding, project: Project) -> Iterator[Excerpt]:
+    """The excerpts for a finding in a file that has no syntax tree: lines around it, and as much else of the file as there is room for."""
+    last = len(source.lines)
+    yield Excerpt(finding.path, max(1, finding.span.line - LONG), min(finding.span.end_line + LONG, last), "the finding")
+    yield Excerpt(finding.path, 1, min(LONG, last), "imports")
+    yield from _related(finding, project)
+    yield Excerpt(finding.path, 1, last, "its file")
 
 
 def _told(finding: Finding) -> Iterator[str]:

@@ -21,6 +21,7 @@ from fixbot.detectors.project import MAX_FILE_SIZE
 from fixbot.detectors.source import SkippedFile, SourceFile
 from fixbot.detectors.walk import descendants
 from fixbot.patchers.edits import GateError, check_patch
+from fixbot.patchers.model.broken import Before, parses
 from fixbot.patchers.patch import Patch
 
 DELETION, NETWORK, PROCESS, CODE = "file deletion", "network access", "starting programs", "running made-up code"
@@ -109,12 +110,16 @@ def _invisible(text: str) -> Counter[str]:
 
 def _check_code(old: SourceFile, new: SourceFile, allows: Collection[str]) -> None:
     try:
-        before, after = old.tree, new.tree
+        after = new.tree
+        before = Before(old, new) if not parses(old) else None
     except SkippedFile as reason:
         raise GateError(f"{new.path}: {reason}") from None
-    if _asserts(after) < _asserts(before):
+    if _asserts(after) < (before.asserts if before else _asserts(old.tree)):
         raise GateError(f"{new.path}: the edit removes an assert")
-    known, found = Counter(_abilities(old)), Counter(_abilities(new))
+    if before:
+        _check_mended(before, new, allows)
+        return
+    known, found = (Counter((one, name) for one, name, _ in _abilities(source)) for source in (old, new))
     for ability in (DELETION, NETWORK, PROCESS, CODE):
         had, has = ({name: number for (one, name), number in counts.items() if one == ability} for counts in (known, found))
         fresh = [name for name, number in has.items() if number > had.get(name, 0)]
@@ -124,6 +129,14 @@ def _check_code(old: SourceFile, new: SourceFile, allows: Collection[str]) -> No
             bad = [name for name in fresh if name not in had and not (name == "urllib3" and "requests" in had)]
         if bad and ability not in allows:
             raise GateError(f"{new.path}: the edit brings {ability} that the code did not have: {bad[0]}")
+
+
+def _check_mended(before: Before, new: SourceFile, allows: Collection[str]) -> None:
+    """As ``_check_code`` does it for a file that did not parse: every line that can do something must have been there."""
+    for ability in (DELETION, NETWORK, PROCESS, CODE):
+        fresh = before.fresh((name, node) for one, name, node in _abilities(new) if one == ability and ability not in allows)
+        if fresh:
+            raise GateError(f"{new.path}: the edit brings {ability} that the code, which does not parse, did not have so: {fresh}")
 
 
 def code_problem(source: SourceFile) -> str:
@@ -147,18 +160,18 @@ def _asserts(tree: ast.AST) -> int:
     return sum(isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant) for node in descendants(tree))
 
 
-def _abilities(source: SourceFile, harmless: Collection[ast.AST] = ()) -> Iterator[tuple[str, str]]:
-    """What the code can do to the world, as (ability, name): once for each place in it but the ``harmless`` ones."""
+def _abilities(source: SourceFile, harmless: Collection[ast.AST] = ()) -> Iterator[tuple[str, str, ast.expr]]:
+    """What the code can do to the world, as (ability, name, node): once for each place in it but the ``harmless`` ones."""
     temporary = _temporary(source)
     for node in descendants(source.tree):
         if isinstance(node, ast.Attribute | ast.Name):
             if node not in harmless and not isinstance(source.parent(node), ast.Attribute):  # the longest chain says it all
-                yield from _named(node, source)
+                yield from ((ability, name, node) for ability, name in _named(node, source))
         elif isinstance(node, ast.Call):
             name = _deletes(node, source)
             if name and not _names(node) & temporary:
-                yield DELETION, name
-            yield from _by_name(node, source)
+                yield DELETION, name, node
+            yield from ((ability, name, node) for ability, name in _by_name(node, source))
 
 
 def _named(node: ast.Attribute | ast.Name, source: SourceFile) -> Iterator[tuple[str, str]]:
@@ -235,7 +248,9 @@ def _check_imports(changed: Mapping[str, bytes], root: Path, tracked: Collection
     for path, new in changed.items():
         if not path.endswith((".py", ".pyw")):
             continue
-        added = _imports(path, new) - _imports(path, (root / path).read_bytes()) - sys.stdlib_module_names
+        old = SourceFile(path, (root / path).read_bytes())
+        known = _imports(old) if parses(old) else {name.decode() for name in _IMPORT.findall(old.data)}
+        added = _imports(SourceFile(path, new)) - known - sys.stdlib_module_names
         if added:
             unknown = sorted(added - _known(root, tracked))
             declared = _declared(root, tracked) if unknown else frozenset[str]()
@@ -245,10 +260,10 @@ def _check_imports(changed: Mapping[str, bytes], root: Path, tracked: Collection
                 raise GateError(f"{path}: the edit needs a module that the repository does not use: {unknown[0]}")
 
 
-def _imports(path: str, data: bytes) -> set[str]:
+def _imports(source: SourceFile) -> set[str]:
     """Top-level names of the modules that a file imports absolutely."""
     found: set[str] = set()
-    for node in SourceFile(path, data).import_statements:
+    for node in source.import_statements:
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif not node.level and node.module:
