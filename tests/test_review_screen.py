@@ -229,6 +229,12 @@ def test_edit_verify_and_ask_with_the_real_sandbox(finished: Finished, tmp_path:
         await until(pilot, lambda: app.job is None)
         assert entries[bare].outcome.status is Status.REGRESSED
         assert entries[bare].mark is Mark.OPEN, "a fix that breaks a test is accepted no more"
+        assert "e edits it" in entries[bare].obstacle
+        app.look_at(finished.name("shutil"))
+        await press(pilot, "v", "q")
+        assert "stopping the trial" in screen(app)
+        await until(pilot, lambda: app.return_code is not None)
+        assert not entries[finished.name("shutil")].revised
 
     with serve([fix, "ABSTAIN: no test"]) as server:
         settings = SETTINGS.model_copy(update={"model": "test-model", "base_url": server.base_url})

@@ -71,7 +71,7 @@ class ReviewApp(App[None]):
     def on_resize(self, event: Resize) -> None:
         """Everything is laid out for the width."""
         self._list()
-        self.query_one("#keys", Static).update(Text(hints(event.size.width - 2), no_wrap=True))
+        self.query_one("#keys", Static).update(hints(event.size.width - 2))
 
     # What is shown
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.text import Text
+
 from fixbot.agent.decisions import Kind
 from fixbot.agent.review.session import Muting
 
@@ -40,12 +42,12 @@ _FEW = 10
 """So many of them fit the narrowest screen."""
 
 
-def hints(width: int) -> str:
+def hints(width: int) -> Text:
     """As many of the keys as go into so many columns."""
-    words = [f"{key} {what}" for key, what in HINTS.items()]
-    while len(" ".join(words)) > width and len(words) > _FEW:
-        words.pop(-3)
-    return " ".join(words)
+    shown = list(HINTS.items())
+    while sum(len(f"{key} {what} ") for key, what in shown) - 1 > width and len(shown) > _FEW:
+        shown.pop(-3)
+    return Text(" ", no_wrap=True).join(Text.assemble((key, "bold"), f" {what}") for key, what in shown)
 
 
 HELP = """\

@@ -191,7 +191,7 @@ def source(finding: Finding, data: bytes, around: int | None = 12) -> list[Text]
     shown: list[Text] = []
     for number in range(first, last + 1):
         here = finding.span.line <= number <= finding.span.end_line
-        text = Text(f"{'>' if here else ' '}{number:>5} ", "bold" if here else "dim", no_wrap=True)
+        text = Text.assemble((f"{'>' if here else ' '}{number:>5} ", "bold" if here else "dim"), no_wrap=True)
         shown.append(text.append_text(lines[number - 1]))
     return shown or [Text("the file cannot be shown", "dim")]
 

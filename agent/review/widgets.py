@@ -17,7 +17,8 @@ CSS = """
 #summary, #keys, #message { height: 1; padding: 0 1; }
 #summary, #keys { background: $panel; }
 Findings { height: auto; max-height: 35%; min-height: 3; border: none; padding: 0; scrollbar-size-vertical: 1; }
-#detail { height: 1fr; padding: 0 1; border-top: solid $accent; }
+Findings > .option-list--option-highlighted, Findings:focus > .option-list--option-highlighted { background: #26415c; }
+#detail { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; border-top: solid $accent; }
 #detail:focus { border-top: solid $warning; }
 #about { height: auto; margin-bottom: 1; }
 #fix { width: auto; height: auto; text-wrap: nowrap; }
