@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -72,3 +73,8 @@ Record = Annotated[Path | None, typer.Option("--record", metavar="FILE", help="W
 ReplayFile = Annotated[
     Path | None, typer.Option("--replay", metavar="FILE", help="Take the model's answers from a recording; ask no endpoint.")
 ]
+
+
+def split(values: Sequence[str] | None) -> tuple[str, ...]:
+    """The values of an option that takes several, separated by commas or repeated."""
+    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())

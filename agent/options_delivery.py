@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -34,3 +35,17 @@ Draft = Annotated[bool, typer.Option("--draft", help="Open them as drafts.")]
 NoDashboard = Annotated[bool, typer.Option("--no-dashboard", help="Keep no dashboard issue.")]
 Describe = Annotated[bool, typer.Option("--describe", help="Let the model describe each fix in its pull request, marked as its words.")]
 UploadSarif = Annotated[bool, typer.Option("--upload-sarif", help="Also hand the findings to GitHub code scanning.")]
+
+_AS_THEY_ARE = ("group", "forge", "forge_url", "repository", "base_branch", "max_open", "max_new_per_run")
+
+
+def delivery_flags(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a command's parameters, by name, say about delivery; None for what is not given."""
+    return {name: given[name] for name in _AS_THEY_ARE} | {
+        "labels": tuple(given["label"] or ()),
+        "reviewers": tuple(given["reviewer"] or ()),
+        "assignees": tuple(given["assignee"] or ()),
+        "draft": given["draft"] or None,
+        "dashboard": False if given["no_dashboard"] else None,
+        "upload_sarif": given["upload_sarif"] or None,
+    }

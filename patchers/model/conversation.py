@@ -123,7 +123,7 @@ class Conversation:
             best = min(errors, key=_hopeless)
             if isinstance(best, ModelError) and not isinstance(best, ReplyError):
                 raise best
-            self._sample = tries.index(best)
+            self.sample = tries.index(best)
             return [self._ask(rules, "fix")]  # its answer again, with repair rounds
         unique = {candidate.patch.edits: candidate for candidate in reversed(found)}
         return sorted(unique.values(), key=lambda candidate: (_size(candidate.patch), candidate.sample))
