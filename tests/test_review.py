@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import stat
 from collections.abc import Mapping
 from contextlib import closing
@@ -20,6 +21,7 @@ from fixbot.agent.result import Outcome, Status
 from fixbot.agent.review.fixes import beneath, from_sides, sides, together
 from fixbot.agent.review.muting import BASELINE, baseline, comment
 from fixbot.agent.review.session import Entry, Mark, Muting, Review
+from fixbot.agent.review.view import summary
 from fixbot.agent.review.writing import to_branch, to_tree, write
 from fixbot.agent.store import Ledger
 from fixbot.detectors.finding import Finding, Severity, Span
@@ -37,7 +39,12 @@ def outcome(name: str, status: Status = Status.FIXED, rule: str = "bare-except")
 
 def review(*outcomes: Outcome) -> tuple[Review, list[Mapping[str, Entry]]]:
     saved: list[Mapping[str, Entry]] = []
-    return Review({one.finding.fingerprint: Entry(one) for one in outcomes}, saved.append), saved
+
+    def save(entries: Mapping[str, Entry]) -> str:
+        saved.append(entries)
+        return ""
+
+    return Review({one.finding.fingerprint: Entry(one) for one in outcomes}, save), saved
 
 
 def test_decisions_are_saved_and_can_be_undone_in_turn() -> None:
@@ -51,6 +58,20 @@ def test_decisions_are_saved_and_can_be_undone_in_turn() -> None:
     assert (here.undo(), here.undo(), here.undo()) == (["b"], ["a"], [])
     assert here.counts() == {"open": 3}
     assert {name: one.mark for name, one in saved[-1].items()} == {"a": Mark.OPEN}
+
+
+def test_what_could_not_be_saved_is_saved_with_the_next_decision(finished: Finished) -> None:
+    wave, shutil = finished.name("wave"), finished.name("shutil")
+    with finished.desk() as desk:
+        with closing(sqlite3.connect(finished.state / "ledger.sqlite", isolation_level=None)) as other:
+            other.execute("CREATE TRIGGER full BEFORE INSERT ON reviews BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+            desk.review.accept(wave)
+            assert "not saved: " in desk.review.problem
+            assert "disk is full" in summary(desk.review).plain
+            other.execute("DROP TRIGGER full")
+        desk.review.reject(shutil, Kind.LATER)
+        assert desk.review.problem == ""
+    assert finished.decisions() == {wave: "accepted", shutil: "later"}
 
 
 def test_all_of_a_rule_are_the_proven_and_open_ones() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from fixbot.agent import workspace as ws
 from fixbot.agent.config import Settings
 from fixbot.agent.decisions import Decision, Kind, Source, code_of, in_force
-from fixbot.agent.errors import LedgerError
+from fixbot.agent.errors import FixbotError, LedgerError
 from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.agent.review.fixes import Fixes, fixes_of
 from fixbot.agent.review.session import Entry, Mark, Review, entry_from_json
@@ -64,7 +64,14 @@ class Desk:
             return Entry(outcome)
         return Entry(outcome, Mark.REJECTED, known.kind, known.reason)
 
-    def _save(self, changed: Mapping[str, Entry]) -> None:
+    def _save(self, changed: Mapping[str, Entry]) -> str:
+        try:
+            self._write(changed)
+        except FixbotError as error:
+            return f"not saved: {error.message}"
+        return ""
+
+    def _write(self, changed: Mapping[str, Entry]) -> None:
         self.ledger.save_review(self.result.run, {name: entry.to_json() for name, entry in changed.items()})
         now, decisions, undone = int(time.time()), list[Decision](), dict[str, str]()
         for name, entry in changed.items():

@@ -70,6 +70,7 @@ class _Plain:
             if key == "q":
                 raise _End
             actions.get(key, self._help)()
+            self._say(self.desk.review.problem)
 
     def _actions(self) -> dict[str, Callable[[], None]]:
         review = self.desk.review

@@ -103,16 +103,18 @@ def entry_from_json(outcome: Outcome, data: Mapping[str, Any]) -> Entry:
     )
 
 
-Save = Callable[[Mapping[str, Entry]], None]
+Save = Callable[[Mapping[str, Entry]], str]
+"""Writes entries down, by fingerprint. Returns why that cannot be, ``""`` when it is done."""
 
 
 @dataclass(slots=True)
 class Review:
-    """All findings of a run, worst first, with what was decided. ``save`` is told of every change, by fingerprint."""
+    """All findings of a run, worst first, with what was decided. ``save`` is told of every change; ``problem`` is why it could not save."""
 
     entries: dict[str, Entry]
     save: Save
     query: str = ""
+    problem: str = ""
     _past: list[dict[str, Entry]] = field(default_factory=list[dict[str, Entry]])
 
     # What is shown
@@ -185,16 +187,18 @@ class Review:
         if not self._past:
             return []
         before = self._past.pop()
-        self.entries |= before
-        self.save(before)
+        self._take(before)
         return list(before)
 
     def _change(self, entries: Iterable[Entry]) -> None:
         changed = {one.fingerprint: one for one in entries}
         if changed:
             self._past.append({name: self.entries[name] for name in changed})
-            self.entries |= changed
-            self.save(changed)
+            self._take(changed)
+
+    def _take(self, changed: dict[str, Entry]) -> None:
+        self.entries |= changed
+        self.problem = self.save(dict(self.entries) if self.problem else changed)  # what could not be saved before, too
 
 
 def bound(entry: Entry) -> str:

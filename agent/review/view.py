@@ -33,6 +33,8 @@ def summary(review: Review) -> Text:
     counts = review.counts()
     parts = [plural(len(review.entries), "finding"), *(f"{count} {name}" for name, count in sorted(counts.items()))]
     text = Text(", ".join(parts))
+    if review.problem:
+        text.append(f"   {line(review.problem)}", "bold red")
     if review.query:
         text.append(f"   filter: {line(review.query)} ({len(review.shown())} shown)", "bold")
     return text
