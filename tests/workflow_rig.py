@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from conftest import git
+from conftest import ONE_BASELINE, git
 from forge_github import GitHub
 from forge_rig import Rig
 
@@ -251,6 +251,8 @@ class Runner:
             "GITHUB_STEP_SUMMARY": str(summary),
             "GITHUB_WORKSPACE": str(job.workspace),
             "RUNNER_TEMP": str(job.folder / "temp"),
+            "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", ""),
+            **ONE_BASELINE,
             **({"VIRTUAL_ENV": str(self.python[job_name])} if job_name in self.python else {}),
             **{name: resolve(value, contexts) for name, value in step.get("env", {}).items()},
         }

@@ -69,8 +69,9 @@ def run() -> int:
     set_output("bundle", str(bundle))
     set_output("findings", str(len(found) - found.count("suppressed")))
     set_output("fixed", str(found.count("fixed")))
-    told = fixbot(["report", "last", "--markdown", f"--max-size={SUMMARY_LIMIT}"], stdout=subprocess.PIPE).stdout
-    summarize(told.decode("utf-8", "replace"))
+    told = HOME / "summary.md"
+    if fixbot(["report", "last", "--markdown", f"--max-size={SUMMARY_LIMIT}", f"--output-file={told}"]).returncode == 0:
+        summarize(told.read_text("utf-8", "replace"))
     return done.returncode
 
 
