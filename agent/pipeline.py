@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fixbot.agent import workspace as ws
@@ -214,13 +214,14 @@ class _Run:
         runner: SuiteRunner | None,
     ) -> RunResult:
         order = {finding.fingerprint: index for index, finding in enumerate((*found.findings, *found.suppressed))}
+        fates = rounds.fates.values() if branch else (replace(fate, commit=None) for fate in rounds.fates.values())
         return RunResult(
             run=self.shop.record.id,
             repository=str(self.shop.workspace.repository),
             base=self.shop.workspace.base,
             branch=branch,
             tip=rounds.tip if branch else None,
-            outcomes=tuple(sorted(rounds.fates.values(), key=lambda fate: order.get(fate.finding.fingerprint, len(order)))),
+            outcomes=tuple(sorted(fates, key=lambda fate: order.get(fate.finding.fingerprint, len(order)))),
             files=len(found.files),
             clean_files=found.clean_files,
             skipped=found.skipped,

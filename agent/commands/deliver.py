@@ -76,8 +76,6 @@ def deliver(
     connected = connect_forge(settings, path)
     with progress_of(quiet) as emit:
         result, problem = delivered(result, settings, connected, path, emit)
-    if problem is not None:
-        raise problem
     if output_format is Format.JSON:
         from fixbot.agent.report.formats import dumps
 
@@ -85,6 +83,8 @@ def deliver(
     else:
         with output(output_file) as console:
             print_delivery(console, result.delivery or {})
+    if problem is not None:
+        raise problem
 
 
 def connect_forge(settings: Settings, path: Path) -> Forge:

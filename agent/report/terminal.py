@@ -134,9 +134,8 @@ def print_run(console: Console, result: RunResult) -> None:
     fixed = [outcome for outcome in result.outcomes if outcome.status is Status.FIXED]
     console.print()
     if fixed:
-        _heading(
-            console, f"Fixed and proven: {plural(len(fixed), 'finding')} in {plural(len({o.commit for o in fixed}), 'commit')}", "green"
-        )
+        commits = f" in {plural(len({one.commit for one in fixed}), 'commit')}" if result.branch else ""
+        _heading(console, f"Fixed and proven: {plural(len(fixed), 'finding')}{commits}", "green")
         for outcome in _by_severity(fixed):
             _print_fixed(console, outcome)
     for status, why in _LEFT.items():
