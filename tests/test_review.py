@@ -318,6 +318,21 @@ def test_a_proof_test_is_written_with_its_fix(finished: Finished) -> None:
     assert (finished.folder / "tests/test_app_wave.py").read_text() == proof["source"]
 
 
+def test_proof_tests_of_one_name_are_both_kept(finished: Finished) -> None:
+    made: list[Outcome] = []
+    for one in finished.result.outcomes:
+        source = f"def test_it():\n    assert {one.finding.key!r}\n"
+        proof = {"path": "tests/test_app_it.py", "source": source, "kept": True, "reason": ""}
+        made.append(replace(one, verdict={**verdict(), "proof_test": proof}) if one.finding.key in ("wave", "shutil") else one)
+    finished = finished.with_outcomes(*made)
+    with finished.desk() as desk:
+        assert desk.review.accept_rule("undefined-name") == 2
+        to_branch(desk)
+    tip = f"fixbot/review-{finished.result.run}"
+    both = [git(finished.folder, "show", f"{tip}:tests/test_app_it{more}.py") for more in ("", "_2")]
+    assert sorted(text.splitlines()[1] for text in both) == ["    assert 'shutil'", "    assert 'wave'"]
+
+
 def test_a_base_that_is_gone(finished: Finished) -> None:
     gone = replace(finished, result=replace(finished.result, base="0" * 40))
     with pytest.raises(RepositoryError, match="no longer in"), gone.desk(SETTINGS):

@@ -31,7 +31,7 @@ def to_tree(desk: Desk) -> str:
     for path, data in after.items():
         if read(root, path) not in (data, before.get(path, read(desk.workspace.root, path))):
             raise RepositoryError(f"{path} is not as it was when the fixes were made", "commit or stash its changes, or apply to a branch")
-    news = check_new(root, _proofs(pending))
+    news = check_new(root, dict(_proofs(pending).values()))
     muted = _baseline(pending, _file(root, BASELINE))
     write_files(root, {**after, **news, **muted})
     desk.review.applied(pending, TREE)
@@ -62,8 +62,21 @@ def _fixes(entries: Sequence[Entry]) -> list[Entry]:
     return [one for one in entries if one.mark is Mark.ACCEPTED]
 
 
-def _proofs(entries: Sequence[Entry]) -> dict[str, bytes]:
-    return dict(filter(None, (proof_of(one.outcome) for one in _fixes(entries))))
+def _proofs(entries: Sequence[Entry]) -> dict[str, tuple[str, bytes]]:
+    """The path and content of each fix's proof test, by finding. Where two that were made apart have the same name, one gets a number."""
+    found: dict[str, tuple[str, bytes]] = {}
+    taken: dict[str, bytes] = {}
+    for one in _fixes(entries):
+        proof = proof_of(one.outcome)
+        if proof is not None:
+            path, data = proof
+            ending = "_test.py" if path.endswith("_test.py") else ".py"
+            stem, number = path.removesuffix(ending), 1
+            while taken.setdefault(path, data) != data:
+                number += 1
+                path = f"{stem}_{number}{ending}"
+            found[one.fingerprint] = path, data
+    return found
 
 
 def _comments(desk: Desk, entries: Sequence[Entry]) -> list[Patch]:
@@ -95,20 +108,21 @@ def _commits(desk: Desk, pending: Sequence[Entry]) -> Iterator[tuple[dict[str, b
     fixes, trailers = _fixes(pending), {"Fixbot-Run": desk.result.run}
     together(desk.fixes, fixes)  # or say why not
     numbers = {number: one for one in fixes if (number := stacked(desk.fixes, one)) is not None}
+    proofs = _proofs(fixes)
     have: dict[str, bytes] = {}
     for number, news in desk.fixes.stack.steps(sorted(numbers)):
         have |= news
         if number is None:
             yield news, imports_message(trailers)
         else:
-            yield from _fix_commit(numbers[number], news, trailers)
+            yield from _fix_commit(numbers[number], news, proofs, trailers)
     done = list(numbers.values())
     for entry in fixes:
         if entry not in done:
             done.append(entry)
             news = _news(desk, have, together(desk.fixes, done))
             have |= news
-            yield from _fix_commit(entry, news, trailers)
+            yield from _fix_commit(entry, news, proofs, trailers)
     muted = [one for one in pending if one.muting is not Muting.NOTHING]
     news = _news(desk, have, _files(desk, pending) | _baseline(muted, _file(desk.workspace.root, BASELINE)))
     if news:
@@ -116,8 +130,11 @@ def _commits(desk: Desk, pending: Sequence[Entry]) -> Iterator[tuple[dict[str, b
         yield news, f"chore: mute {plural(len(muted), 'false positive')} of {rules}\n\nFixbot-Run: {desk.result.run}\n"
 
 
-def _fix_commit(entry: Entry, news: dict[str, bytes], trailers: Mapping[str, str]) -> Iterator[tuple[dict[str, bytes], str]]:
-    files = news | _proofs([entry])
+def _fix_commit(
+    entry: Entry, news: dict[str, bytes], proofs: Mapping[str, tuple[str, bytes]], trailers: Mapping[str, str]
+) -> Iterator[tuple[dict[str, bytes], str]]:
+    proof = proofs.get(entry.fingerprint)
+    files = news | ({proof[0]: proof[1]} if proof else {})
     if files:
         verdict = entry.outcome.verdict or Verdict(Grade.UNVERIFIABLE).to_json()
         yield files, fix_message(entry.outcome.finding, verdict, trailers)
