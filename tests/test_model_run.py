@@ -394,8 +394,8 @@ def watch(process: subprocess.Popen[bytes], secret: bytes) -> tuple[set[bytes], 
     """The command lines of all that a process starts until it ends, and those that hold a secret or have it in their environment."""
     seen: set[bytes] = set()
     leaks: list[bytes] = []
-    own = Path(f"/proc/{process.pid}/cmdline").read_bytes()
     while process.poll() is None:
+        own = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         for pid in family(process.pid):
             with suppress(OSError):
                 place = Path("/proc", str(pid))
