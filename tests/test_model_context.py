@@ -149,9 +149,21 @@ def test_files_that_are_no_python(tmp_path: Path) -> None:
     assert found.paths == ("schema.sql",)
     assert "   3|   id integer primary key," in found.code
     with pytest.raises(ContextError):
-        context(tmp_path, finding(1, "broken.py"), {"broken.py": "def f(:\n"})
-    with pytest.raises(ContextError):
         context(tmp_path, finding(1, "gone.py"))
+    with pytest.raises(ContextError, match="NUL"):
+        context(tmp_path, finding(1, "nul.py"), {"nul.py": b"x = 1\0\n"})
+
+
+def test_a_file_that_does_not_parse_is_shown_by_its_lines(tmp_path: Path) -> None:
+    found = context(tmp_path, finding(60, "broken.py"), {"broken.py": "import os\n" + "x = 1\n" * 58 + "def f(:\n" + "y = 2\n" * 200})
+    assert found.editable == ("broken.py",)
+    assert "   1| import os\n" in found.code
+    assert "  60| def f(:\n" in found.code
+    assert " 260| y = 2\n" in found.code  # there is room for all of it
+    long = context(tmp_path, finding(60, "long.py"), {"long.py": "import os\n" + "x = 1\n" * 58 + "def f(:\n" + "y = 2\n" * 5000})
+    assert "   1| import os\n" in long.code
+    assert "\n 100| y = 2\n" in long.code
+    assert "\n 101| " not in long.code
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:

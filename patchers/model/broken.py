@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from fixbot.detectors.source import SkippedFile, SourceFile
@@ -61,7 +61,14 @@ class _Lines:
 
     def has(self, some: Sequence[Tokens]) -> bool:
         """Whether these lines stand in the file, one right after the other."""
-        return any(self.whole[at : at + len(some)] == some for at in range(len(self.whole) - len(some) + 1))
+        return not some or any(self.whole[at : at + len(some)] == some for at in self._places.get(some[0], ()))
+
+    @cached_property
+    def _places(self) -> Mapping[Tokens, Sequence[int]]:
+        places: defaultdict[Tokens, list[int]] = defaultdict(list)
+        for at, line in enumerate(self.whole):
+            places[line].append(at)
+        return places
 
 
 class Before:
