@@ -57,8 +57,9 @@ def test_a_pull_request_a_rule_and_nothing_twice(case: Case) -> None:
     first, second = case.rig.forge.pulls.values()
     assert (first["title"], second["title"]) == ("fix: undefined-name in 2 files", "fix: missing-timeout in fetch.py")
     assert [one["name"] for one in first["labels"]] == ["fixbot"]
-    assert "**Evidence:** verified: 1 of 1 changed lines" in first["body"]
-    assert "no passing test" not in first["body"]
+    assert "- **`sound.py:2`** in `length` (critical): `wave` is not defined" in first["body"]
+    assert "  - verified: 1 of 1 changed line executed by passing tests (`tests/test_sound.py::test_nothing`)" in first["body"]
+    assert "3 passed before, 3 after with all 3 fixes of the run applied" in first["body"]
     heads = case.rig.bare.heads()
     subjects = case.rig.bare.git("log", "--format=%s", f"main..{heads[SOUND_BRANCH]}").splitlines()
     assert sorted(subjects) == ["fix: undefined-name in more.py", "fix: undefined-name in sound.py"]

@@ -7,13 +7,13 @@ from importlib.metadata import version
 from typing import Any
 
 from fixbot.agent.deliver.mark import Mark, without_notes, write_note
-from fixbot.agent.report.markdown import code, evidence_line, impact, prose
+from fixbot.agent.report.markdown import code, impact, prose
 from fixbot.agent.report.text import harmless, line, plural
-from fixbot.agent.result import Outcome, RunResult
+from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.detectors.registry import all_rules
 
 MAX_BODY = 60_000  # characters; GitHub takes 65,536
-_MAX_TITLE, _MAX_TEXT = 120, 500
+_MAX_TITLE, _MAX_TEXT, _MAX_MESSAGE = 120, 500, 1000
 
 
 def title(fixes: Sequence[Outcome]) -> str:
@@ -26,19 +26,32 @@ def title(fixes: Sequence[Outcome]) -> str:
 
 
 def body(fixes: Sequence[Outcome], result: RunResult, mark: Mark) -> str:
-    """The text of a pull request, with its note before it."""
-    head = [write_note(mark), "", *_summary(fixes)]
-    tail = list(_tail(result, mark))
+    """The text of a pull request, with its note before it: rule by rule why it is a bug, finding by finding the evidence."""
+    head = [write_note(mark), "", f"{plural(len(fixes), 'bug')}, fixed and proven with this repository's own tests; one commit a finding,"]
+    head[-1] += " any can be dropped."
+    tail = list(_tail(fixes, result, mark))
     room = MAX_BODY - sum(len(row) + 1 for row in (*head, *tail)) - 200
     rows: list[str] = []
-    for number, one in enumerate(fixes):
-        block = list(_finding(one))
+    left = len(fixes)
+    for block, number in _blocks(fixes):
         room -= sum(len(row) + 1 for row in block)
         if room < 0:
-            rows += [f"... and {plural(len(fixes) - number, 'more fix', 'more fixes')}: see the commits, one a finding.", ""]
+            rows += ["", f"... and {plural(left, 'more fix', 'more fixes')}: see the commits, one a finding."]
             break
         rows += block
-    return "\n".join((*head, *rows, *tail)) + "\n"
+        left -= number
+    return "\n".join((*head, *rows, "", *tail)) + "\n"
+
+
+def _blocks(fixes: Sequence[Outcome]) -> Iterator[tuple[list[str], int]]:
+    """Lines that stay together, and how many fixes they tell of."""
+    for rule in sorted({one.finding.rule for one in fixes}):
+        some = [one for one in fixes if one.finding.rule == rule]
+        messages = {one.finding.message for one in some}
+        same = [_shown(some[0].finding.message, _MAX_MESSAGE), ""] if len(messages) == 1 else []
+        yield ["", f"### {code(rule)}", "", *same, f"Why it is a bug: {_shown(impact(rule))}", ""], 0
+        for one in some:
+            yield list(_finding(one, not same)), 1
 
 
 def with_note(text: str, mark: Mark) -> str:
@@ -46,57 +59,54 @@ def with_note(text: str, mark: Mark) -> str:
     return f"{write_note(mark)}\n{without_notes(text).lstrip()}"
 
 
-def _summary(fixes: Sequence[Outcome]) -> Iterator[str]:
-    yield f"{plural(len(fixes), 'bug')}, fixed and proven with this repository's own tests; one commit a finding, any can be dropped."
-    yield ""
-    for rule in sorted({one.finding.rule for one in fixes}):
-        yield f"**{code(rule)}**: {harmless(prose(_cut(impact(rule), _MAX_TEXT)))}"
-        yield ""
-
-
-def _finding(one: Outcome) -> Iterator[str]:
-    finding, verdict = one.finding, one.verdict or {}
-    place = f"{finding.path}:{finding.span.line}" + (f" in {finding.scope}" if finding.scope else "")
-    yield f"### {code(_cut(line(place), 200))}"
-    yield ""
-    yield f"{finding.severity.value}: {_shown(finding.message)}"
-    yield ""
-    if verdict:
-        yield f"- **Evidence:** {_shown(evidence_line(verdict))}"
-    if verdict.get("newly_passing"):
-        yield f"- **Tests that pass now:** {', '.join(code(_cut(line(name), 200)) for name in verdict['newly_passing'][:5])}"
-    yield f"- **Not checked:** {_unchecked(one)}"
-    patch: Mapping[str, Any] = one.patch or {}
+def _finding(one: Outcome, tells: bool) -> Iterator[str]:
+    finding, patch = one.finding, one.patch or {}
+    place = code(_cut(line(f"{finding.path}:{finding.span.line}"), 200))
+    scope = f" in {code(_cut(line(finding.scope), 100))}" if finding.scope else ""
+    said = f": {_shown(finding.message, _MAX_MESSAGE)}" if tells else ""
+    yield f"- **{place}**{scope} ({finding.severity.value}){said}"
+    yield f"  - {_evidence(one.verdict or {})}"
     if patch.get("origin") == "model":
         name = (one.spend or patch).get("model") or "unknown"
-        yield f"- **Written by a model** ({_shown(name)}), held to the same gate and tests."
+        yield f"  - written by a model ({_shown(name)}), held to the same gate and tests"
     if words := patch.get("words"):
-        yield f"- **In the words of {_shown(words['model'])}, unchecked:** {_shown(words['text'], 1000)}"
-    yield f"- **Finding:** {code(finding.fingerprint)}"
-    yield ""
+        yield f"  - in the words of {_shown(words['model'])}, unchecked: {_shown(words['text'], 1000)}"
 
 
-def _unchecked(one: Outcome) -> str:
-    """What the evidence does not cover, in words."""
-    lines = (one.verdict or {}).get("changed_lines_covered") or {"changed": 0, "executed": 0}
-    missing = lines["changed"] - lines["executed"]
-    flaky = len((one.verdict or {}).get("flaky") or ())
-    parts = [
-        f"{plural(missing, 'changed line')} that no passing test executes" if missing > 0 else "",
-        f"{plural(flaky, 'flaky test')}, which decided nothing" if flaky else "",
-        "anything that the tests do not assert",
-    ]
-    return "; ".join(part for part in parts if part)
+def _evidence(verdict: Mapping[str, Any]) -> str:
+    """The grade and what it stands on; changed lines that no passing test executes are told."""
+    if not verdict:
+        return "no evidence"
+    lines, tests, proof = verdict["changed_lines_covered"], verdict["executed_by"], verdict["proof_test"]
+    parts = [f"{verdict['grade']}: {lines['executed']} of {plural(lines['changed'], 'changed line')} executed by passing tests"]
+    if tests:
+        parts[0] += f" ({_name(tests[0])}{' and others' if len(tests) > 1 else ''})"
+    if lines["executed"] == lines["changed"] and verdict["reason"]:
+        parts.append(_shown(verdict["reason"]))
+    if proof and proof["kept"]:
+        parts.append(f"{_name(proof['path'])} fails without the fix and passes with it")
+    if verdict["newly_passing"]:
+        parts.append(f"passes now: {', '.join(map(_name, verdict['newly_passing'][:3]))}")
+    return "; ".join(parts)
 
 
-def _tail(result: RunResult, mark: Mark) -> Iterator[str]:
-    proven = sum(one.commit is not None or one.patch is not None for one in result.outcomes if one.status.value == "fixed")
+def _name(text: str) -> str:
+    return code(_cut(line(text), 200))
+
+
+def _tail(fixes: Sequence[Outcome], result: RunResult, mark: Mark) -> Iterator[str]:
+    proven = sum(one.patch is not None and one.status is Status.FIXED for one in result.outcomes)
     rules = ", ".join(code(rule) for rule in sorted({fix.rule for fix in mark.fixes} & all_rules().keys()))
+    alone = "" if proven == len(fixes) else f" with all {proven} fixes of the run applied, not with this pull request alone"
+    verdict = fixes[0].verdict or {}
+    unchecked = ["what the tests do not assert"]
+    if flaky := verdict.get("flaky"):
+        unchecked.insert(0, plural(len(flaky), "flaky test"))
     yield "---"
     yield ""
     yield (
-        f"The tests ran with all {proven} fixes of the run applied, not with each pull request alone: this one's own checks do that. "
-        f"Tests without fixes: {_shown(_tests(result))}."
+        f"**Tests:** {verdict.get('tests_before', 0)} passed before, {verdict.get('tests_after', 0)} after{alone}. "
+        f"**Not checked:** {', '.join(unchecked)}; changed lines that no test executes, where a finding says so."
     )
     yield ""
     yield "<details><summary>How to mute, decline or change this</summary>"
@@ -109,11 +119,6 @@ def _tail(result: RunResult, mark: Mark) -> Iterator[str]:
     yield "</details>"
     yield ""
     yield f"<sub>fixbot {version('fixbot')} · run `{mark.run}` · base `{mark.base[:12]}` · {_shown(result.sandbox or 'no sandbox')}</sub>"
-
-
-def _tests(result: RunResult) -> str:
-    tests = result.tests
-    return f"{tests.get('passed', 0)} passed, {tests.get('failed', 0)} failed" if tests else "not run"
 
 
 def _shown(text: str, size: int = _MAX_TEXT) -> str:
