@@ -27,6 +27,7 @@ __all__ = [
     "current",
     "discover",
     "give_to_owner",
+    "head",
     "refuse_links",
     "stand_in",
     "tip",
@@ -44,6 +45,7 @@ _UNDERWAY = {
     "BISECT_LOG": "a bisection",
 }
 _SPARSE = "[core]\nsparseCheckout = true\nsparseCheckoutCone = true\n[index]\nsparse = true\n"
+_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _VALUE = re.compile(r"[a-z0-9]{1,16}")
 
 
@@ -247,18 +249,33 @@ def copy_commit(directory: Path, draft: Path, outside: Path) -> Generator[str]:
     git.run(inner, "update-ref", "--no-deref", "--stdin", outside=outside, stdin=guessed)
 
 
-def current(repository: Repository, directory: Path) -> tuple[str, str | None]:
-    """Commit and branch that the user is on; the branch is None when detached. Raises RepositoryError when there is no commit."""
+def head(path: Path) -> str:
+    """The commit that the repository that holds ``path`` is at. Raises RepositoryError."""
+    repository = discover(path)
+    with stand_in(repository) as directory:
+        return current(repository, directory)[0]
+
+
+def current(repository: Repository, directory: Path, wanted: str | None = None) -> tuple[str, str | None]:
+    """Commit and branch that the user is on; the branch is None when detached.
+
+    ``wanted`` is a commit's id to take in the place of that one. Raises RepositoryError when there is no such commit.
+    """
     base = git.attempt(directory, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", outside=repository.root)
     named = git.attempt(directory, "symbolic-ref", "--quiet", "HEAD", outside=repository.root)
-    head = os.fsdecode(named or b"").strip()
+    name = os.fsdecode(named or b"").strip()
     if base is None:
-        if named and git.attempt(directory, "rev-parse", "--verify", "--quiet", head, outside=repository.root) is None:
+        if named and git.attempt(directory, "rev-parse", "--verify", "--quiet", name, outside=repository.root) is None:
             raise RepositoryError(f"{repository.root} has no commit to work from", "make one: git add . && git commit")
         raise RepositoryError(
             f"the commit that HEAD of {repository.root} names cannot be read", "see whether the repository is sound: git fsck"
         )
-    return base.decode().strip(), head.removeprefix("refs/heads/") if head.startswith("refs/heads/") else None
+    branch = name.removeprefix("refs/heads/") if name.startswith("refs/heads/") else None
+    if wanted is None:
+        return base.decode().strip(), branch
+    if not _ID.fullmatch(wanted) or git.attempt(directory, "cat-file", "-e", f"{wanted}^{{tree}}", outside=repository.root) is None:
+        raise RepositoryError(f"commit {wanted[:12]} is no longer in {repository.root}", "check it out, or start a new run")
+    return wanted, branch
 
 
 def circumstances(repository: Repository, base: str, head: str | None) -> Generator[str]:

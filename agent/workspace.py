@@ -21,7 +21,7 @@ from pathlib import Path
 from fixbot.agent import git, trees
 from fixbot.agent import repository as repositories
 from fixbot.agent.errors import RepositoryError, UsageError
-from fixbot.agent.repository import Repository, discover, stand_in
+from fixbot.agent.repository import Repository, discover, head, stand_in
 from fixbot.agent.state import lock, private, state_dir, write_json
 from fixbot.agent.trees import changed_between, changed_lines, list_files, unsafe
 
@@ -73,13 +73,6 @@ class Workspace:
 def locate(path: Path) -> Path:
     """Top level of the work tree that holds ``path``, or ``path`` itself when it is a bare repository. Raises RepositoryError."""
     return discover(path).root
-
-
-def head(path: Path) -> str:
-    """The commit that the repository that holds ``path`` is at. Raises RepositoryError."""
-    repository = discover(path)
-    with stand_in(repository) as directory:
-        return repositories.current(repository, directory)[0]
 
 
 def open_workspace(path: Path, state: Path, run: str, *, trust_owner: bool = False, base: str | None = None) -> Workspace:
@@ -136,12 +129,8 @@ def _clear(folder: Path) -> None:
 
 def _clone(repository: Repository, folder: Path, wanted: str | None) -> Workspace:
     with stand_in(repository, folder) as directory:
-        base, head = repositories.current(repository, directory)
+        base, head = repositories.current(repository, directory, wanted)
         notes = list(_notes(repository, directory, base, head)) if wanted is None else []
-        if wanted is not None and wanted != base:
-            base = wanted
-            if git.attempt(directory, "cat-file", "-e", f"{base}^{{tree}}", outside=repository.root) is None:
-                raise RepositoryError(f"commit {base[:12]} is no longer in {repository.root}", "check it out, or start a new run")
         (directory / "HEAD").write_text(f"{base}\n", "utf-8")
         # A name of its own: the git of a killed start may still be writing to the last one.
         draft = Path(tempfile.mkdtemp(prefix="clone-", dir=folder))
