@@ -47,11 +47,13 @@ def _blocks(fixes: Sequence[Outcome]) -> Iterator[tuple[list[str], int]]:
     """Lines that stay together, and how many fixes they tell of."""
     for rule in sorted({one.finding.rule for one in fixes}):
         some = [one for one in fixes if one.finding.rule == rule]
-        messages = {one.finding.message for one in some}
-        same = [_shown(some[0].finding.message, _MAX_MESSAGE), ""] if len(messages) == 1 else []
-        yield ["", f"### {code(rule)}", "", *same, f"Why it is a bug: {_shown(impact(rule))}", ""], 0
-        for one in some:
-            yield list(_finding(one, not same)), 1
+        yield ["", f"### {code(rule)}", "", f"Why it is a bug: {_shown(impact(rule))}", ""], 0
+        for message in dict.fromkeys(one.finding.message for one in some):
+            same = [one for one in some if one.finding.message == message]
+            yield [_shown(message, _MAX_MESSAGE), ""] if len(same) > 1 else [], 0
+            for one in same:
+                yield list(_finding(one, len(same) == 1)), 1
+            yield [""] if len(same) > 1 else [], 0
 
 
 def with_note(text: str, mark: Mark) -> str:
