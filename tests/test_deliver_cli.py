@@ -16,9 +16,11 @@ from forge_rig import Rig
 FILES = {
     "sound.py": "def length(path):\n    with wave.open(path) as sound:\n        return sound.getnframes()\n",
     "tests/test_sound.py": "import os\n\nimport pytest\n\nimport sound\n\n\ndef test_length():\n"
-    "    assert not [name for name in os.environ if 'TOKEN' in name]\n"
+    "    assert not [name for name in os.environ if 'TOKEN' in name or 'KEY' in name]\n"
     "    with pytest.raises((NameError, FileNotFoundError)):\n        sound.length('none')\n",
 }
+
+KEY = "canary-5Jd0sWqPz7"
 
 
 def address(rig: Rig[Hub]) -> Mapping[str, str]:
@@ -34,8 +36,10 @@ def address(rig: Rig[Hub]) -> Mapping[str, str]:
 def test_run_opens_pull_requests_and_leaves_the_checkout_alone(fixbot: RunFixbot, tmp_path: Path) -> None:
     with github_rig(tmp_path / "forge", FILES) as rig:
         checkout = check_out(rig.bare.path, tmp_path / "checkout")
-        done = fixbot("run", checkout, "--pr", "--label", "bugs", "--output-format", "json", env=address(rig))
+        secret = {**address(rig), "FIXBOT_API_KEY": KEY}
+        done = fixbot("--verbose", "run", checkout, "--pr", "--label", "bugs", "--output-format", "json", env=secret)
         assert done.returncode == 0, done.stderr
+        printed = [done.stdout, done.stderr]
         report = json.loads(done.stdout)
         (pull,) = report["delivery"]["pulls"]
         assert (pull["action"], pull["group"], pull["number"]) == ("open", "undefined-name", 1)
@@ -44,7 +48,8 @@ def test_run_opens_pull_requests_and_leaves_the_checkout_alone(fixbot: RunFixbot
         assert git(checkout, "branch", "--list", "fixbot/*") == ""
         assert git(checkout, "status", "--porcelain") == ""
 
-        done = fixbot("doctor", checkout, env=address(rig))
+        done = fixbot("doctor", checkout, env=secret)
+        printed += [done.stdout, done.stderr]
         assert f"ok      forge: {rig.server}/{rig.name}, pull requests for main" in done.stdout
         done = fixbot("doctor", checkout, env={**address(rig), "GITHUB_TOKEN": "wrong"})
         assert "missing forge: " in done.stdout
@@ -54,8 +59,14 @@ def test_run_opens_pull_requests_and_leaves_the_checkout_alone(fixbot: RunFixbot
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("unchanged undefined-name (1 fix) #1 ")
         assert len(rig.forge.pulls) == 1
-        everything = [done.stdout, done.stderr, *(path.read_bytes().decode("latin-1") for path in _files(tmp_path / "state"))]
-        assert not [text for text in everything if rig.token in text]
+        printed += [done.stdout, done.stderr]
+        for flags in (["--html"], ["--markdown"], ["--output-format", "sarif"], ["--output-format", "github"], []):
+            printed.append(fixbot("report", "last", *flags, env=secret).stdout)
+        forge = json.dumps([rig.forge.pulls, rig.forge.issues, rig.forge.comments], default=str)
+        kept = [path.read_bytes().decode("latin-1") for path in _files(tmp_path / "state")]
+        assert all(printed[-5:])
+        assert not [text for text in (*printed, forge, *kept) if rig.token in text or KEY in text]
+        assert KEY not in str([request.headers for request, _ in rig.asked])
 
 
 def _files(folder: Path) -> list[Path]:
