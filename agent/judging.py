@@ -11,7 +11,7 @@ from fixbot.agent.proving import prove
 from fixbot.agent.result import Outcome, Status
 from fixbot.agent.session import Rounds, Session, Tree, decide
 from fixbot.agent.verify.batch import Batch, verify_batch
-from fixbot.agent.verify.evidence import Lines, evidence_lines, executed, watched
+from fixbot.agent.verify.evidence import Lines, Place, evidence_lines, executed, watched
 from fixbot.agent.verify.runner import SuiteRunner
 from fixbot.agent.verify.suite import SuiteResult
 from fixbot.agent.verify.verdict import TIMEOUT, Baseline, Delta, Grade, Proof, Verdict, compare, make_baseline
@@ -97,7 +97,13 @@ def judge_batch(
         verdicts = {patch.finding: _grade(baseline, batch, lines[patch.finding], last) for patch in batch.accepted}
         proofs = prove(session, runner, rounds, tree, batch.accepted, lines)
         verdicts |= {
-            patch.finding: _with_proof(verdicts[patch.finding], patch, tree.findings[patch.finding], proofs.get(patch.finding))
+            patch.finding: _with_proof(
+                verdicts[patch.finding],
+                patch,
+                tree.findings[patch.finding],
+                proofs.get(patch.finding),
+                executed(lines[patch.finding], last)[0],
+            )
             for patch in batch.accepted
         }
         commit_fixes(session, rounds, tree, batch.accepted, verdicts, originals)
@@ -185,7 +191,8 @@ def _verdict(baseline: Baseline, delta: Delta) -> Verdict:
 
 
 def _grade(baseline: Baseline, batch: Batch, lines: Lines, run: SuiteResult) -> Verdict:
-    done, total, tests = executed(lines, run)
+    seen, tests = executed(lines, run)
+    done, total = len(seen), sum(map(len, lines.values()))
     verdict = replace(_verdict(baseline, batch.final), lines=(done, total), executed_by=tests)
     if not run.line_evidence:
         return replace(verdict, reason="executed lines could not be observed")
@@ -196,19 +203,21 @@ def _grade(baseline: Baseline, batch: Batch, lines: Lines, run: SuiteResult) -> 
     return replace(verdict, reason=f"{done} of {total} changed lines executed by passing tests")
 
 
-def _with_proof(verdict: Verdict, patch: Patch, finding: Finding, proof: Proof | None) -> Verdict:
+def _with_proof(verdict: Verdict, patch: Patch, finding: Finding, proof: Proof | None, seen: frozenset[Place]) -> Verdict:
     """A model's fix is verified only when some test fails without it: its own proof test, or the failing tests that it is for.
 
-    Where a fix only takes out code and no line can show that (see ``evidence_lines``), such a test is all the evidence that there can be.
+    What that test executes counts together with the lines ``seen`` in the suite. Where a fix only takes out code and no line can show
+    that (see ``evidence_lines``), such a test is all the evidence that there can be.
     """
     if proof is not None and proof.kept:
         total = verdict.lines[1]
-        done = max(verdict.lines[0], min(total, proof.executed))
+        done = len(seen | proof.executed)
         removes = not total and all(edit.path.endswith((".py", ".pyw")) and not edit.data for edit in patch.edits)
         if removes or (total and done == total):
             reason = "it only takes out code" if removes else ""
             return replace(verdict, grade=Grade.VERIFIED, lines=(done, total), proof=proof, reason=reason)
-        return replace(verdict, lines=(done, total), proof=proof)
+        reason = f"{done} of {total} changed lines executed by passing tests" if total else verdict.reason
+        return replace(verdict, lines=(done, total), reason=reason, proof=proof)
     verdict = replace(verdict, proof=proof)
     if patch.origin is Origin.MODEL and verdict.grade is Grade.VERIFIED and not finding.tests:
         why = f": {proof.reason}" if proof is not None and proof.reason else ""

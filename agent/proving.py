@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from fixbot.agent.commits import patch_json
 from fixbot.agent.events import Progress
 from fixbot.agent.session import Rounds, Session, Tree
-from fixbot.agent.verify.evidence import Lines, watched
+from fixbot.agent.verify.evidence import Lines, executed, watched
 from fixbot.agent.verify.results import GOOD, SuiteResult
 from fixbot.agent.verify.runner import SuiteRunner
 from fixbot.agent.verify.verdict import Proof
@@ -140,7 +140,7 @@ def _try(
         if not problem:
             problem = "the test passes when only this fix is taken back" if passes(run("proof test, fix taken back", others)) else ""
         if not problem:
-            return Proof(trial.path, source, True, executed=_executed(lines, after))
+            return Proof(trial.path, source, True, executed=executed(lines, after)[0])
         try:
             source = trial.writer.rewrite(problem, output)
         except Failed:
@@ -166,12 +166,6 @@ def _problem(before: SuiteResult, after: SuiteResult) -> tuple[str, str]:
 def _output(run: SuiteResult) -> str:
     failed = [test.detail for test in run.tests.values() if test.outcome not in GOOD]
     return "\n\n".join([*run.collection_errors.values(), *failed]) or run.problem
-
-
-def _executed(lines: Lines, run: SuiteResult) -> int:
-    seen = {(path, number) for test in run.tests.values() for path, numbers in test.lines.items() for number in numbers}
-    seen |= {(path, number) for path, numbers in run.import_lines.items() for number in numbers}
-    return sum((path, number) in seen for path, numbers in lines.items() for number in numbers)
 
 
 # Where a test goes

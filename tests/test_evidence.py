@@ -120,8 +120,8 @@ def suite(**outcomes: TestOutcome) -> SuiteResult:
 
 def test_only_passing_tests_are_evidence() -> None:
     lines = {"a.py": frozenset({1, 2, 3, 4})}
-    assert executed(lines, suite(a="passed", b="passed")) == (3, 4, ("a",))
-    assert executed(lines, suite(a="failed", b="passed")) == (1, 4, ())
+    assert executed(lines, suite(a="passed", b="passed")) == ({("a.py", 1), ("a.py", 2), ("a.py", 3)}, ("a",))
+    assert executed(lines, suite(a="failed", b="passed")) == ({("a.py", 3)}, ())
 
 
 def test_compare_by_name_not_by_count() -> None:

@@ -671,3 +671,16 @@ def test_a_fix_that_only_takes_out_code_is_proven_by_its_test(make_repository: M
     assert (first["grade"], first["changed_lines_covered"]) == ("verified", {"executed": 1, "changed": 1})
     assert (second["grade"], second["changed_lines_covered"]) == ("verified", {"executed": 0, "changed": 0})
     assert second["reason"] == "it only takes out code"
+
+
+def test_what_the_suite_and_the_proof_execute_counts_together(make_repository: MakeRepository, fixbot: RunFixbot, tmp_path: Path) -> None:
+    app = "def level(x):\n    if x > 5:\n        return 'hi'\n    return 'lo'\n"
+    tests = "from app import level\n\n\ndef test_level():\n    assert level(9).startswith('hi')\n"
+    folder, bugs = make_repository({**FILES, "app.py": app, "tests/test_app.py": tests}), tmp_path / "BUGS.md"
+    bugs.write_text("# Bugs\n\n## A: levels are cut short\n**File:** app.py:3\nThey are high and low.\n")
+    proof = "```python\nfrom app import level\n\n\ndef test_low():\n    assert level(1) == 'low'\n```"
+    good = block("        return 'hi'\n    return 'lo'", "        return 'high'\n    return 'low'")
+    with serve(Script([good], [proof])) as server:
+        report = run(fixbot, folder, server, "--bug-report", bugs, code=0)
+    verdict = only(report)["verdict"]
+    assert (verdict["grade"], verdict["changed_lines_covered"]) == ("verified", {"executed": 2, "changed": 2})

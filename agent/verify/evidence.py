@@ -15,6 +15,7 @@ from fixbot.detectors.finding import Finding
 from fixbot.patchers.patch import Edit, Patch, in_order
 
 Lines = Mapping[str, frozenset[int]]  # path -> lines of the patched file
+Place = tuple[str, int]  # a path and a line of it
 _SHOWN = 5
 
 
@@ -189,15 +190,18 @@ def watched(lines: Iterable[Lines]) -> dict[str, set[int]]:
     return found
 
 
-def executed(lines: Lines, run: SuiteResult) -> tuple[int, int, tuple[str, ...]]:
-    """How many of a patch's lines passing tests (or the imports before them) executed, how many there are, and some of the tests."""
-    seen: set[tuple[str, int]] = set()
+def executed(lines: Lines, run: SuiteResult) -> tuple[frozenset[Place], tuple[str, ...]]:
+    """Which of a patch's lines passing tests (or the imports before them) executed, and some of the tests."""
+    places = {(path, number) for path, numbers in lines.items() for number in numbers}
+    seen = _places(run.import_lines) & places
     tests: list[str] = []
     for test in run.tests.values():
-        if test.outcome in GOOD:
-            hit = {(path, number) for path, numbers in test.lines.items() for number in numbers if number in lines.get(path, ())}
-            if hit:
-                tests.append(test.id)
+        hit = _places(test.lines) & places if test.outcome in GOOD else None
+        if hit:
+            tests.append(test.id)
             seen |= hit
-    seen |= {(path, number) for path, numbers in run.import_lines.items() for number in numbers if number in lines.get(path, ())}
-    return len(seen), sum(map(len, lines.values())), tuple(tests[:_SHOWN])
+    return frozenset(seen), tuple(tests[:_SHOWN])
+
+
+def _places(lines: Mapping[str, Iterable[int]]) -> set[Place]:
+    return {(path, number) for path, numbers in lines.items() for number in numbers}

@@ -32,14 +32,14 @@ class Grade(StrEnum):
 class Proof:
     """A test made for a fix. ``kept``: it failed before the fix, passed after it and failed again without it; else ``reason`` says why not.
 
-    ``executed`` is how many of the changed lines this test executes.
+    ``executed`` are those of the changed lines, as (path, line), that this test executes.
     """
 
     path: str
     source: str
     kept: bool
     reason: str = ""
-    executed: int = 0
+    executed: frozenset[tuple[str, int]] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
