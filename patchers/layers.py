@@ -25,6 +25,13 @@ class _Piece:
     gone_by: frozenset[int] = frozenset()
 
 
+class _Known:
+    """The words of a base file: all of them, and those of its imports."""
+
+    def __init__(self, base: bytes) -> None:
+        self.words, self.imported = _words(base), _words(b"\n".join(_IMPORT.findall(base)))
+
+
 @dataclass(slots=True)
 class Layers:
     """Patches over base files. ``patches`` are in an order in which they can be applied; ``needs`` has the numbers that each stands on."""
@@ -80,23 +87,27 @@ class Layers:
         there = (one for one in self._pieces[path] if (not one.made_by or one.made_by & chosen or first(one)) and not one.gone_by & chosen)
         return b"".join(one.data for one in there)
 
-    def _now(self, path: str) -> bytes:
+    def now(self, path: str) -> bytes:
+        """A file with all patches so far."""
         return b"".join(one.data for one in self._pieces[path] if not one.gone_by)
 
-    def _add(self, patches: Sequence[Patch]) -> None:
-        """Patches that were made for the files as they are now."""
+    def add(self, patches: Sequence[Patch]) -> None:
+        """Add patches that were made for the files as they are ``now``. Raises ConflictError for two that clash."""
         first = len(self.patches)
         owners: dict[Edit, frozenset[int]] = {}
         for number, patch in enumerate(patches, first):
             for edit in patch.edits:
                 owners[edit] = owners.get(edit, frozenset()) | {number}
         needs: dict[int, set[int]] = {number: set() for number in range(first, first + len(patches))}
-        for edit, mine in owners.items():
-            for number in mine:
-                needs[number] |= self._stands_on(edit, mine)
         for path in {edit.path for edit in owners}:
+            edits = in_order(one for one in owners if one.path == path)
+            now, known = self.now(path), _Known(self.base[path])
+            for edit in edits:
+                stands_on = self._stands_on(edit, owners[edit], now, known)
+                for number in owners[edit]:
+                    needs[number] |= stands_on
             shift, position = 0, 0
-            for edit in in_order(one for one in owners if one.path == path):
+            for edit in edits:
                 if edit.start < position:
                     raise ConflictError(f"{path}: edits overlap at byte {edit.start}")
                 position = edit.end
@@ -105,21 +116,20 @@ class Layers:
         self.patches += patches
         self.needs += map(frozenset, needs.values())
 
-    def _stands_on(self, edit: Edit, mine: frozenset[int]) -> set[int]:
+    def _stands_on(self, edit: Edit, mine: frozenset[int], now: bytes, known: _Known) -> set[int]:
         """The earlier patches that an edit stands on: those at work on its lines, and those that brought names which it uses.
 
         Of an import that an earlier patch brought, ``mine`` become owners, too: that takes no more than the import.
         """
-        pieces = self._pieces[edit.path]
-        _, near, _ = _cut(pieces, *_lines_around(self._now(edit.path), edit))
+        pieces, used = self._pieces[edit.path], _words(edit.data)
+        _, near, _ = _cut(pieces, *_lines_around(now, edit))
         found = {number for one in near for number in one.made_by | one.gone_by}
-        used, base = _words(edit.data), self.base[edit.path]
         for index, piece in enumerate(pieces):
             if not piece.made_by or piece.gone_by:
                 continue
             if not _is_import(piece.data):
-                found |= piece.made_by if used & (_words(piece.data) - _words(base)) else set()
-            elif used & (_words(piece.data) - _words(b"\n".join(_IMPORT.findall(base)))):
+                found |= piece.made_by if used & (_words(piece.data) - known.words) else set()
+            elif used & (_words(piece.data) - known.imported):
                 pieces[index] = replace(piece, made_by=piece.made_by | mine)
         return found
 
@@ -178,11 +188,11 @@ def layers(patches: Iterable[Patch], base: Mapping[str, bytes]) -> Layers:
     stack = Layers(base, _pieces={path: [_Piece(data)] if data else [] for path, data in base.items()})
     pending = list(patches)
     while pending:
-        now = {path: blob_id(stack._now(path)) for path in base}  # pyright: ignore[reportPrivateUsage]
+        now = {path: blob_id(stack.now(path)) for path in base}
         fitting = [patch for patch in pending if all(now.get(path) == blob for path, blob in patch.bases.items())]
         if not fitting:
             names = ", ".join(sorted({path for patch in pending for path in patch.bases}))
             raise ConflictError(f"{names}: not the files that the fixes were made for")
-        stack._add(fitting)  # pyright: ignore[reportPrivateUsage]
+        stack.add(fitting)
         pending = [patch for patch in pending if patch not in fitting]
     return stack

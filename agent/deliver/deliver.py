@@ -5,7 +5,6 @@ Nothing is remembered on this machine: killed at any point, the next delivery fi
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from fixbot.agent.deliver import body, branches, dashboard, remote
 from fixbot.agent.deliver.forge import Forge, Issue, People, Project, Pull, State
 from fixbot.agent.deliver.groups import OWNER_FILES, owners
 from fixbot.agent.deliver.mark import DASHBOARD, Mark, Memory, Offered, asks_again, commands, read_note
-from fixbot.agent.deliver.plan import Action, Forged, Known, Limits, Seen, Step, code_of, plan
+from fixbot.agent.deliver.plan import Action, Forged, Known, Limits, Seen, Step, plan, replaced_code
 from fixbot.agent.deliver.remember import remember
 from fixbot.agent.errors import ForgeError, RepositoryError
 from fixbot.agent.events import Emit, Note, Progress
@@ -27,8 +26,6 @@ from fixbot.agent.report.text import plural
 from fixbot.agent.result import Outcome, RunResult, Status
 from fixbot.agent.workspace import Workspace
 from fixbot.patchers.edits import GateError
-
-logger = logging.getLogger(__name__)
 
 _LOOKED_AT = 20  # closed pull requests whose comments are read in a delivery
 _LEFT = "<!-- fixbot:left -->"
@@ -85,8 +82,8 @@ class _Delivery:
     waits: Sequence[float]
     notes: list[str] = field(default_factory=list[str])
     heads: dict[str, str] = field(default_factory=dict[str, str])
-    pulls: list[Pull] = field(default_factory=list[Pull])
-    known: list[Known] = field(default_factory=list[Known])
+    pulls: Sequence[Pull] = ()
+    known: Sequence[Known] = ()
     _ours: dict[str, bool] = field(default_factory=dict[str, bool])
 
     @property
@@ -142,11 +139,9 @@ class _Delivery:
     def _look(self, fixes: Sequence[Outcome], issue: Issue | None) -> Forged:
         prefix = self.settings.branch_prefix
         self.heads = remote.heads(self.workspace, self.forge.remote(), prefix, self.waits)
-        self.pulls += self.forge.pulls(prefix)
+        self.pulls = self.forge.pulls(prefix)
         marks = [(pull, read_note(Mark, pull.body)) for pull in self.pulls]
-        self.known += [
-            Known(pull, mark) for pull, mark in marks if mark and (pull.base == self.base_branch or pull.state is not State.OPEN)
-        ]
+        self.known = [Known(pull, mark) for pull, mark in marks if mark and (pull.base == self.base_branch or pull.state is not State.OPEN)]
         noted = {one.pull.number for one in self.known}
         ticked = commands(issue.body) if issue else frozenset[str]()
         memory = read_note(Memory, issue.body) if issue else None
@@ -164,7 +159,7 @@ class _Delivery:
 
     def _asked_again(self, fixes: Sequence[Outcome], reopened: set[int]) -> set[int]:
         """Closed pull requests with a fix of this run on which somebody asks to offer it again."""
-        offered = {(one.finding.fingerprint, code_of(one)) for one in fixes}
+        offered = {(one.finding.fingerprint, replaced_code(one)) for one in fixes}
         closed = [one for one in self.known if one.pull.state is not State.OPEN and not one.mark.retired]
         asked = [one.pull.number for one in closed if offered & {(fix.finding, fix.code) for fix in one.mark.fixes}]
         return {
@@ -184,9 +179,9 @@ class _Delivery:
     def _is_gone(self, fix: Offered) -> bool:
         """Whether the run looked for a finding everywhere and it is not there, or is muted."""
         result = self.result
-        if any(one.path == fix.path for one in result.skipped) or not result.whole or fix.rule not in result.rules:
-            return False
-        return not any(one.finding.fingerprint == fix.finding and one.status is not Status.SUPPRESSED for one in result.outcomes)
+        looked = result.whole and fix.rule in result.rules and not any(one.path == fix.path for one in result.skipped)
+        there = any(one.finding.fingerprint == fix.finding and one.status is not Status.SUPPRESSED for one in result.outcomes)
+        return looked and not there
 
     # Acting
 
@@ -218,15 +213,15 @@ class _Delivery:
         branches.check_group(stack, fixes)
         run, before = self.result.run, self.heads.get(step.branch)
         tip = branches.build(stack, fixes, step.branch, run)
-        kept = step.mark if before and branches.same_tree(self.workspace, before, tip) else None
-        if kept and kept.base == self.result.base:
+        same = step.mark and step.mark.base == self.result.base and before and branches.same_tree(self.workspace, before, tip)
+        kept = step.mark if same else None
+        if kept:
             run = kept.run  # nothing new: no push, no mail to anybody
         else:
-            kept = None
             remote.push(self.workspace, self.forge.remote(), step.branch, tip, before, self.waits)
             self.heads[step.branch] = tip
         offered = tuple(
-            Offered(finding=one.finding.fingerprint, rule=one.finding.rule, path=one.finding.path, code=code_of(one)) for one in fixes
+            Offered(finding=one.finding.fingerprint, rule=one.finding.rule, path=one.finding.path, code=replaced_code(one)) for one in fixes
         )
         pull = self._publish(step, fixes, Mark(key=step.key, base=self.result.base, run=run, fixes=offered))
         return replace(step, action=Action.KEEP if kept else step.action, pull=pull, reason=reason, fixes=tuple(fixes))
@@ -243,7 +238,7 @@ class _Delivery:
         if not _same_text(text, pull.body):
             self.forge.edit_pull(pull.number, title=title, body=text)
         people = People(settings.labels, settings.reviewers, settings.assignees)
-        for problem in self.forge.invite(pull.number, people) if people != People() else ():
+        for problem in self.forge.invite(pull.number, people):
             self._note(f"#{pull.number}: {problem}")
         return pull
 

@@ -198,9 +198,11 @@ class GitHub:
         """Write the dashboard; nothing is sent where it is as it should be."""
         wanted = {"title": title, "body": f"{marker}\n{body}"}
         page = self._page("issues")
-        if issue is None:
-            create = lambda: models.issue(self.client.write("POST", f"{self._path}/issues", wanted).data, page)  # noqa: E731
-            issue = self.client.once(lambda: self.dashboard(marker), create)
+
+        def create() -> Issue:
+            return models.issue(self.client.write("POST", f"{self._path}/issues", wanted).data, page)
+
+        issue = issue or self.client.once(lambda: self.dashboard(marker), create)
         if (issue.title, issue.body, issue.open) == (title, wanted["body"], True):
             return issue
         answer = self.client.write("PATCH", f"{self._path}/issues/{issue.number}", {**wanted, "state": "open"}, repeatable=True)

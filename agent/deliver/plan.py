@@ -102,7 +102,7 @@ class Forged:
     taken: Sequence[Pull] = ()
 
 
-def code_of(one: Outcome) -> str:
+def replaced_code(one: Outcome) -> str:
     """A digest of the lines that a fix replaces; of those around it where it only inserts. It stays when the code moves."""
     rows = [row for row in (one.patch or {}).get("diff", "").splitlines() if not row.startswith(("---", "+++", "@@", "\\"))]
     old = [row[1:] for row in rows if row.startswith("-")] or [row[1:] for row in rows if row.startswith(" ")]
@@ -117,7 +117,7 @@ def plan(seen: Seen, forged: Forged, by: str, owner: Owner, limits: Limits) -> l
     kept: list[Outcome] = []
     refused: dict[Known, list[Outcome]] = {}
     for one in seen.fixes:
-        before = declined.get((one.finding.fingerprint, code_of(one)))
+        before = declined.get((one.finding.fingerprint, replaced_code(one)))
         if before is None or one.finding.fingerprint in held:
             kept.append(one)
         else:
