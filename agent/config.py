@@ -19,7 +19,7 @@ REPOSITORY_KEYS = frozenset({"select", "ignore", "exclude", "test-command", "tim
 DELIVERY_KEYS = frozenset(
     (
         *("group", "forge", "forge_url", "forge_login", "repository", "base_branch", "branch_prefix", "max_open", "max_new_per_run"),
-        *("labels", "reviewers", "assignees", "draft", "dashboard", "upload_sarif"),
+        *("labels", "reviewers", "assignees", "draft", "dashboard", "upload_sarif", "rules_url"),
     )
 )
 """What only decides how proven fixes are handed over, not which there are."""
@@ -93,6 +93,7 @@ class Settings(BaseModel):
     draft: bool = False
     dashboard: bool = True
     upload_sarif: bool = False
+    rules_url: str | None = Field(None, pattern=r"^https://[\w.~/:%@-]+$", description="where pull requests find the pages of the rules")
 
     @property
     def asks(self) -> bool:

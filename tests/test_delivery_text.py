@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from deliveries import VERDICT
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from pydantic import ValidationError
 
 from fixbot.agent.commits import fix_message
+from fixbot.agent.config import Settings
 from fixbot.agent.deliver.body import MAX_BODY, body, title
 from fixbot.agent.deliver.dashboard import render
 from fixbot.agent.deliver.mark import Mark, Memory, Offered, commands, read_note, write_note
@@ -159,3 +162,20 @@ def test_a_note_that_swells_is_not_unpacked() -> None:
 def test_notes_survive_what_people_write_around_them() -> None:
     note = write_note(mark(outcome(PLAIN)))
     assert read_note(Mark, f"Looks good!\r\n{note}\r\n\r\nmore") == mark(outcome(PLAIN))
+
+
+def test_rules_are_linked_where_their_pages_have_an_address() -> None:
+    one = outcome(PLAIN)
+    url = "https://example.com/o/fixbot/blob/main/detectors/rules"
+    linked = body([one], run(one), mark(one), f"{url}/")
+    assert f"### `undefined-name` ([the rule]({url}/names_imports/undefined_name.md))" in linked
+    assert (Path(__file__).parents[1] / "detectors/rules/names_imports/undefined_name.md").is_file()
+    assert "https://" not in body([one], run(one), mark(one))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.com/x", "https://example.com/x) [y](https://evil.example", "javascript:alert(1)", "https://x y"]
+)
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"rules_url": url})

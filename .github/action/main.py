@@ -155,6 +155,8 @@ def fixbot(command: list[str], **more: Any) -> subprocess.CompletedProcess[bytes
     dropped = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
     env = {name: value for name, value in os.environ.items() if not name.startswith("INPUT_") and name not in dropped}
     env |= {"FIXBOT_STATE_DIR": str(HOME / "state"), "NO_COLOR": "1"}
+    if os.environ.get("RULES_REPOSITORY", "").startswith("https://"):
+        env["FIXBOT_RULES_URL"] = f"{os.environ['RULES_REPOSITORY']}/blob/{os.environ['RULES_COMMIT']}/detectors/rules"
     return subprocess.run([FIXBOT, *command], env=env, stdin=subprocess.DEVNULL, check=False, **more)
 
 

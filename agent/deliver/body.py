@@ -25,15 +25,18 @@ def title(fixes: Sequence[Outcome]) -> str:
     return _cut(f"fix: {what} in {harmless(line(where))}", _MAX_TITLE)
 
 
-def body(fixes: Sequence[Outcome], result: RunResult, mark: Mark) -> str:
-    """The text of a pull request, with its note before it: rule by rule why it is a bug, finding by finding the evidence."""
+def body(fixes: Sequence[Outcome], result: RunResult, mark: Mark, rules_url: str | None = None) -> str:
+    """The text of a pull request, with its note before it: rule by rule why it is a bug, finding by finding the evidence.
+
+    ``rules_url`` is the address of the folder with the pages of the rules (``GROUP/RULE.md``), if they are to be linked.
+    """
     head = [write_note(mark), "", f"{plural(len(fixes), 'bug')}, fixed and proven with this repository's own tests; one commit a finding,"]
     head[-1] += " any can be dropped."
     tail = list(_tail(fixes, result, mark))
     room = MAX_BODY - sum(len(row) + 1 for row in (*head, *tail)) - 200
     rows: list[str] = []
     left = len(fixes)
-    for block, number in _blocks(fixes):
+    for block, number in _blocks(fixes, rules_url):
         room -= sum(len(row) + 1 for row in block)
         if room < 0:
             rows += ["", f"... and {plural(left, 'more fix', 'more fixes')}: see the commits, one a finding."]
@@ -43,11 +46,13 @@ def body(fixes: Sequence[Outcome], result: RunResult, mark: Mark) -> str:
     return "\n".join((*head, *rows, "", *tail)) + "\n"
 
 
-def _blocks(fixes: Sequence[Outcome]) -> Iterator[tuple[list[str], int]]:
+def _blocks(fixes: Sequence[Outcome], rules_url: str | None) -> Iterator[tuple[list[str], int]]:
     """Lines that stay together, and how many fixes they tell of."""
     for rule in sorted({one.finding.rule for one in fixes}):
         some = [one for one in fixes if one.finding.rule == rule]
-        yield ["", f"### {code(rule)}", "", f"Why it is a bug: {_shown(impact(rule))}", ""], 0
+        known = all_rules().get(rule)
+        page = f" ([the rule]({rules_url.rstrip('/')}/{known.page.parent.name}/{known.page.name}))" if rules_url and known else ""
+        yield ["", f"### {code(rule)}{page}", "", f"Why it is a bug: {_shown(impact(rule))}", ""], 0
         for message in dict.fromkeys(one.finding.message for one in some):
             same = [one for one in some if one.finding.message == message]
             yield [_shown(message, _MAX_MESSAGE), ""] if len(same) > 1 else [], 0

@@ -227,7 +227,7 @@ class _Delivery:
         return replace(step, action=Action.KEEP if kept else step.action, pull=pull, reason=reason, fixes=tuple(fixes))
 
     def _publish(self, step: Step, fixes: Sequence[Outcome], mark: Mark) -> Pull:
-        settings, title, text = self.settings, body.title(fixes), body.body(fixes, self.result, mark)
+        settings, title, text = self.settings, body.title(fixes), body.body(fixes, self.result, mark, self.settings.rules_url)
         if step.pull is not None:
             same = step.mark is not None and {one.finding for one in step.mark.fixes} == {one.finding for one in mark.fixes}
             news = None if same else title  # a title that somebody has changed stays as long as it can be right
